@@ -1,0 +1,25 @@
+"""Hard limits of the recommender contract, shared by server and client."""
+
+MAX_ITEMS_PER_CALL = 500
+MAX_USERS_PER_CALL = 1000
+MAX_EVENTS_PER_CALL = 1000
+MAX_BODY_BYTES = 5_000_000
+MAX_JSON_DEPTH = 32
+MAX_ID_CHARS = 200
+MAX_TEXT_CHARS = 20_000
+MAX_TAGS = 200
+MAX_META_BYTES = 16_000
+MAX_K = 200
+DEFAULT_K = 20
+MAX_ABS_VALUE = 1e6
+MAX_PRICE = 1e9
+EMBEDDING_DIM = 384
+MAX_FUTURE_SKEW_S = 300
+"""Events dated further ahead than this many seconds are rejected; nearer ones are clamped to now."""
+EARLIEST_EVENT_YEAR = 2000
+MAX_EVENT_TYPE = 32_767
+MAX_PAGE = 1000
+DEFAULT_PAGE = 100
+MAX_CONTEXT_ITEMS = 200
+MAX_CONSTRAINT_IDS = 5000
+MAX_RERANK_ITEMS = 1000
