@@ -13,7 +13,7 @@ class Context:
     """Where the list will be shown and what the shopper sees.
 
     ``surface`` picks the recipe and the rules. ``item_id`` is the product in view. ``cart_item_ids`` are anchors,
-    never recommended themselves. ``session_item_ids`` are a guest's recent items, newest last. ``extra`` reaches segment
+    never recommended. ``session_item_ids`` are a guest's recent items, newest last. ``extra`` reaches segment
     rules as ``ctx.*``.
     """
 
