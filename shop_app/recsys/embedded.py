@@ -1,0 +1,1 @@
+"""The gateway to the engine in this process."""
