@@ -1,0 +1,164 @@
+"""The composition root: the only place that knows every room."""
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, current_app, jsonify, render_template, request
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.engine import make_url
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from shop_app import cli
+from shop_app.accounts import views as accounts
+from shop_app.accounts.models import User
+from shop_app.admin import views as admin
+from shop_app.cart import views as cart
+from shop_app.catalog import views as catalog
+from shop_app.config import Settings
+from shop_app.core.clock import Clock, SystemClock
+from shop_app.core.errors import Conflict, Forbidden, Gone, InvalidInput, NotFound, OutOfStock, ShopError
+from shop_app.extensions import csrf, db, htmx, limiter, login_manager, migrate, prepare_sqlite
+from shop_app.orders import views as orders
+from shop_app.site_settings import models as _site_settings_models  # noqa: F401  (a table of the schema)
+from shop_app.tracking import views as tracking
+from shop_app.tracking.identity import current_shopper
+from shop_app.widgets import views as widgets
+
+log = logging.getLogger(__name__)
+
+STATUS = {InvalidInput: 400, Forbidden: 403, NotFound: 404, Conflict: 409, OutOfStock: 409, Gone: 410}
+"""The one table from our errors to HTTP."""
+
+POLICY = (
+    "default-src 'self'; "
+    "img-src 'self' data:; "
+    "object-src 'none'; "
+    "base-uri 'none'; "
+    "form-action 'self'; "
+    "frame-ancestors 'none'; "
+).rstrip("; ")
+
+
+def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any = None) -> Flask:
+    """Build the shop. `clock` and `gateway` are replaced in tests; by default they are the real ones."""
+    app = Flask(__name__, static_folder="static", template_folder="templates")
+    app.config.from_mapping(_flask_config(settings))
+    app.extensions["settings"] = settings
+    app.extensions["clock"] = clock or SystemClock()
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    _bind_extensions(app)
+    app.extensions["recsys"] = gateway
+    for room in (catalog, cart, accounts, orders, tracking, widgets, admin):
+        app.register_blueprint(room.bp)
+    app.after_request(_harden)
+    app.context_processor(_template_values)
+    _handle_errors(app)
+    cli.register(app)
+    return app
+
+
+def _flask_config(settings: Settings) -> dict[str, Any]:
+    prefix = "__Host-" if settings.cookie_secure else ""
+    return {
+        "SECRET_KEY": settings.secret_key,
+        "SECRET_KEY_FALLBACKS": [settings.secret_key_previous] if settings.secret_key_previous else None,
+        "SQLALCHEMY_DATABASE_URI": _absolute_sqlite(settings.database_url),
+        "SESSION_COOKIE_NAME": f"{prefix}shop",
+        "SESSION_COOKIE_SECURE": settings.cookie_secure,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "PERMANENT_SESSION_LIFETIME": timedelta(days=180),
+        "WTF_CSRF_TIME_LIMIT": None,
+        "QA_MODE": settings.qa_mode,
+        "RATELIMIT_ENABLED": settings.rate_limits,
+        "RATELIMIT_STORAGE_URI": _limiter_storage(settings.redis_url),
+        "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
+        "MAX_CONTENT_LENGTH": 5 * 1024 * 1024,
+    }
+
+
+def _absolute_sqlite(url: str) -> str:
+    """SQLite paths are relative to where the shop is started, not to Flask's instance folder."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        return url
+    path = Path(parsed.database).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return parsed.set(database=str(path)).render_as_string(hide_password=False)
+
+
+def _limiter_storage(redis_url: str) -> str:
+    return f"redis+{redis_url}" if redis_url.startswith("unix://") else redis_url
+
+
+def _bind_extensions(app: Flask) -> None:
+    db.init_app(app)
+    with app.app_context():
+        prepare_sqlite(db.engine)
+    migrate.init_app(app, db, directory=str(Path(__file__).parent / "migrations"))
+    csrf.init_app(app)
+    htmx.init_app(app)
+    limiter.init_app(app)
+    login_manager.init_app(app)
+    login_manager.user_loader(_load_user)
+    login_manager.login_view = "accounts.sign_in"
+
+
+def _load_user(user_id: str) -> User | None:
+    """`user_id` is `<id>.<epoch>`: raising a member's epoch signs out every browser."""
+    number, _, epoch = user_id.partition(".")
+    user = db.session.get(User, int(number)) if number.isdigit() else None
+    return user if user and str(user.session_epoch) == epoch else None
+
+
+def _harden(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("Content-Security-Policy", POLICY)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "strict-origin-when-cross-origin")
+    headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=(), interest-cohort=()")
+    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    if request.is_secure:
+        headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+    if response.mimetype == "text/html":
+        headers.add("Vary", "HX-Request")
+        headers.setdefault("Cache-Control", "private, no-store")
+    return response
+
+
+def _template_values() -> dict[str, Any]:
+    settings: Settings = current_app.extensions["settings"]
+    return {"shop_name": settings.shop_name, "shopper": current_shopper(), "public_url": settings.public_url}
+
+
+def _handle_errors(app: Flask) -> None:
+    app.register_error_handler(ShopError, _shop_error)
+    app.register_error_handler(
+        CSRFError, lambda e: _error_page(400, "This form has expired. Go back and try again.", e)
+    )
+    app.register_error_handler(HTTPException, lambda e: _error_page(e.code or 500, "", e))
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _shop_error(error: ShopError) -> tuple[Response | str, int]:
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 400)
+    return _error_page(status, str(error), error)
+
+
+def _unexpected(error: Exception) -> tuple[Response | str, int]:
+    db.session.rollback()
+    log.error("request_failed", extra={"path": request.path}, exc_info=error)
+    return _error_page(500, "", error)
+
+
+def _error_page(status: int, message: str, error: Exception) -> tuple[Response | str, int]:
+    """JSON for those who ask for it, a page for everybody else. No error text of ours reaches a 500 page."""
+    if request.accept_mimetypes.best == "application/json":
+        fields = error.fields if isinstance(error, InvalidInput) else {}
+        return jsonify(error=type(error).__name__, message=message, fields=fields), status
+    return render_template("errors/page.html", status=status, message=message), status

@@ -1,0 +1,45 @@
+"""One transaction, opened by a view or a job and closed in one place."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+
+class SupportsTransaction(Protocol):
+    """The part of a database session that a unit of work needs."""
+
+    new: Any
+    dirty: Any
+    deleted: Any
+
+    def connection(self, *, execution_options: dict[str, Any]) -> Any: ...
+    def in_transaction(self) -> bool: ...
+    def commit(self) -> None: ...
+    def rollback(self) -> None: ...
+
+
+WRITE_OPTION = "shop_write"
+"""Execution option read by the SQLite `begin` hook: take the write lock at once, so that read-then-write is safe."""
+
+
+@contextmanager
+def unit_of_work(session: SupportsTransaction) -> Iterator[None]:
+    """Commit what the block did, or nothing of it.
+
+    Reads done before on the same session end first: on SQLite a read snapshot cannot become a write lock.
+
+    Raises:
+        RuntimeError: something was already written on this session outside a unit of work.
+
+    """
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("there are unsaved changes from outside this unit of work")
+    if session.in_transaction():
+        session.rollback()
+    session.connection(execution_options={WRITE_OPTION: True})
+    try:
+        yield
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise

@@ -1,0 +1,58 @@
+"""Changing settings: every edit names the version it saw, and leaves a trace."""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from shop_app.core.errors import Conflict
+from shop_app.extensions import db
+from shop_app.site_settings.models import AuditEntry, SiteSetting
+
+
+def update(key: str, values: dict[str, Any], *, expected_version: int, actor: str, now: datetime) -> SiteSetting:
+    """Store `values` under `key` and write the audit row. The values are already checked by the form.
+
+    Raises:
+        Conflict: somebody else saved since `expected_version` (0: there was no row).
+
+    """
+    row = db.session.scalars(select(SiteSetting).where(SiteSetting.key == key).with_for_update()).one_or_none()
+    if (row.version if row else 0) != expected_version:
+        raise Conflict(f"{key} was changed by {row.updated_by if row else 'somebody'} meanwhile")
+    before = dict(row.values) if row else None
+    if row is None:
+        row = SiteSetting(key=key, values=values, version=1, updated_at=now, updated_by=actor)
+        db.session.add(row)
+    else:
+        row.values, row.version, row.updated_at, row.updated_by = values, row.version + 1, now, actor
+    audit(actor=actor, action="settings.update", subject=key, before=before, after=values, now=now)
+    return row
+
+
+def audit(
+    *,
+    actor: str,
+    action: str,
+    subject: str,
+    now: datetime,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+    note: str = "",
+) -> None:
+    """Append to the audit trail. Each row's hash covers the row before it, so an edit or a gap shows."""
+    last = db.session.scalars(select(AuditEntry.chain_hash).order_by(AuditEntry.id.desc()).limit(1)).first() or ""
+    entry = AuditEntry(
+        at=now, actor=actor, action=action, subject=subject, before=before, after=after, note=note, chain_hash=""
+    )
+    entry.chain_hash = chain_hash(last, entry)
+    db.session.add(entry)
+    db.session.flush()  # the next entry of this transaction must see this one's hash
+
+
+def chain_hash(previous: str, entry: AuditEntry) -> str:
+    """SHA-256 over the previous hash and the row's content."""
+    content = [previous, entry.at.isoformat(), entry.actor, entry.action, entry.subject, entry.before, entry.after]
+    return hashlib.sha256(json.dumps([*content, entry.note], sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,69 @@
+"""Events, sessions and consent: what the recommender may learn from, and what people allowed."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shop_app.extensions import Base, UtcDateTime
+
+
+class TrackedEvent(Base):
+    """One event and how far its delivery got.
+
+    `delivery` is pending → sent, or dead (refused; waits for a person). A leased row stays pending under `lease_until`.
+    `occurred_at` is the server's reckoning: received − (sent − created), clamped.
+    """
+
+    __tablename__ = "tracked_event"
+    __table_args__ = (
+        Index("ix_tracked_event_due", "delivery", "next_attempt_at", "id"),
+        Index("ix_tracked_event_shopper", "shopper_key", "occurred_at"),
+        Index("ix_tracked_event_shown", "request_id", "item_id"),
+        Index("ix_tracked_event_kind", "occurred_at", "type"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source_event_id: Mapped[str] = mapped_column(String(80), unique=True)
+    type: Mapped[int]
+    shopper_key: Mapped[str] = mapped_column(String(40))
+    session_id: Mapped[str | None] = mapped_column(String(40))
+    item_id: Mapped[str | None] = mapped_column(String(200))
+    value: Mapped[float] = mapped_column(default=1.0)
+    occurred_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    client_created_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    client_sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    surface: Mapped[str | None] = mapped_column(String(60))
+    widget: Mapped[str | None] = mapped_column(String(60))
+    rank: Mapped[int | None]
+    request_id: Mapped[str | None] = mapped_column(String(80))
+    recommended: Mapped[bool] = mapped_column(default=False)
+    order_number: Mapped[str | None] = mapped_column(String(20), index=True)
+    meta: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    is_bot: Mapped[bool] = mapped_column(default=False)
+    is_qa: Mapped[bool] = mapped_column(default=False)
+    delivery: Mapped[str] = mapped_column(String(10), default="pending")
+    next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    lease_token: Mapped[str | None] = mapped_column(String(40), index=True)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str | None] = mapped_column(String(500))
+    error_code: Mapped[str | None] = mapped_column(String(60))
+    error_path: Mapped[str | None] = mapped_column(String(200))
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class ConsentRecord(Base):
+    """One decision about tracking. The newest row of a key counts."""
+
+    __tablename__ = "consent_record"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    shopper_key: Mapped[str] = mapped_column(String(40), index=True)
+    analytics: Mapped[bool]
+    personalisation: Mapped[bool]
+    text_version: Mapped[str] = mapped_column(String(20))
+    text_hash: Mapped[str] = mapped_column(String(64))
+    decided_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,0 +1,5 @@
+"""Pages of widgets."""
+
+from flask import Blueprint
+
+bp = Blueprint("widgets", __name__)
