@@ -1,0 +1,107 @@
+"""Sample ratio mismatch: do the arms hold as many units as the plan says? If not, no result may be believed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import special, stats
+
+from shop_app.experiments.statistics.multiplicity import holm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SRM_ALPHA = 0.001  # p below this is a mismatch (GrowthBook's default)
+SMALLEST_ARM = 8  # fewer expected units per arm than this is too few to judge (GrowthBook's default)
+PRIOR_WEIGHT = 100.0  # units the planned split counts for in the sequential test
+
+
+@dataclass(frozen=True)
+class RatioCheck:
+    """χ² against the planned split. `mismatch` is never set while an arm expects fewer than `SMALLEST_ARM` units."""
+
+    chi_squared: float
+    p_value: float
+    mismatch: bool
+
+
+@dataclass(frozen=True)
+class SequentialRatioCheck:
+    """Bayes factor against the planned split and p = min(1, 1/BF), valid at any look if the smallest so far is kept."""
+
+    log_bayes_factor: float
+    p_value: float
+
+    @property
+    def bayes_factor(self) -> float:
+        """How many times likelier the counts are under some other split; inf beyond the range of a float."""
+        return math.exp(self.log_bayes_factor) if self.log_bayes_factor < 700 else math.inf
+
+
+@dataclass(frozen=True)
+class SegmentMismatch:
+    """One value of a segment such as ("browser", "Safari") whose split is off, with its Holm-adjusted p-value."""
+
+    dimension: str
+    value: str
+    p_value: float
+    counts: tuple[int, ...]
+
+
+def check_ratio(counts: Sequence[int], weights: Sequence[float], *, alpha: float = SRM_ALPHA) -> RatioCheck:
+    """Pearson χ² of the arms' unit counts against the planned weights. For one reading at the end."""
+    observed, shares = _checked(counts, weights)
+    expected = shares * observed.sum()
+    if expected.min() < SMALLEST_ARM:
+        return RatioCheck(0.0, 1.0, mismatch=False)
+    chi_squared = float(((observed - expected) ** 2 / expected).sum())
+    p_value = float(stats.chi2.sf(chi_squared, observed.size - 1))
+    return RatioCheck(chi_squared, p_value, p_value < alpha)
+
+
+def check_ratio_sequentially(
+    counts: Sequence[int], weights: Sequence[float], *, prior_weight: float = PRIOR_WEIGHT
+) -> SequentialRatioCheck:
+    """Dirichlet–multinomial Bayes factor with prior Dir(k·θ0): may be read after every unit (Lindon, Malek 2022).
+
+    P(min over all looks of p ≤ α) ≤ α under the planned split, by Ville's inequality.
+    """
+    observed, shares = _checked(counts, weights)
+    total = float(observed.sum())
+    log_factor = float(
+        special.gammaln(prior_weight)
+        - special.gammaln(prior_weight + total)
+        + (special.gammaln(prior_weight * shares + observed) - special.gammaln(prior_weight * shares)).sum()
+        - (observed * np.log(shares)).sum()
+    )
+    return SequentialRatioCheck(log_factor, min(1.0, math.exp(min(0.0, -log_factor))))
+
+
+def mismatched_segments(
+    segments: Mapping[tuple[str, str], Sequence[int]], weights: Sequence[float], *, alpha: float = SRM_ALPHA
+) -> list[SegmentMismatch]:
+    """Segment values whose split is off, worst first, Holm-corrected over all values tested.
+
+    `segments` maps (dimension, value), such as ("day", "2026-03-01"), ("surface", "home"), ("browser", "Safari"),
+    ("bot", "no"), to the arms' counts.
+    """
+    keys = list(segments)
+    adjusted = holm([check_ratio(segments[key], weights).p_value for key in keys])
+    found = [
+        SegmentMismatch(dimension, value, p_value, tuple(segments[(dimension, value)]))
+        for (dimension, value), p_value in zip(keys, adjusted, strict=True)
+        if p_value < alpha
+    ]
+    return sorted(found, key=lambda segment: (segment.p_value, segment.dimension, segment.value))
+
+
+def _checked(counts: Sequence[int], weights: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    observed, shares = np.asarray(counts, dtype=float), np.asarray(weights, dtype=float)
+    if observed.shape != shares.shape or observed.size < 2:
+        raise ValueError("an experiment needs at least two arms, with one count and one weight each")
+    if (observed < 0).any() or (shares <= 0).any():
+        raise ValueError("counts must not be negative and weights must be positive")
+    return observed, shares / shares.sum()
