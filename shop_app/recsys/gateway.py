@@ -29,7 +29,7 @@ class RecsysError(Exception):
     """Root of what a gateway raises."""
 
 
-class RecsysRejected(RecsysError):  # noqa: N818 - the name says what happened, as the shop's other errors do
+class RecsysRejected(RecsysError):
     """The recommender refused the call; repeating it is pointless."""
 
     def __init__(
@@ -42,7 +42,7 @@ class RecsysRejected(RecsysError):  # noqa: N818 - the name says what happened, 
         self.status = status
 
 
-class RecsysUnavailable(RecsysError):  # noqa: N818 - see above
+class RecsysUnavailable(RecsysError):
     """Timeout, network, overload or a fault on the other side; the same call may work later."""
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
