@@ -15,6 +15,7 @@ from shop_app import cli
 from shop_app.accounts import views as accounts
 from shop_app.accounts.models import User
 from shop_app.admin import views as admin
+from shop_app.analytics import models as _analytics_models  # noqa: F401  (tables of the schema)
 from shop_app.cart import views as cart
 from shop_app.catalog import views as catalog
 from shop_app.config import Settings

@@ -17,6 +17,7 @@ class Shopper:
     """The person behind one request.
 
     `key` is `u_…` for a member and `a_…` otherwise; it owns the cart. `session_id` lives for 30 idle minutes.
+    `device` is phone, tablet or desktop.
     """
 
     key: str
@@ -25,6 +26,7 @@ class Shopper:
     consent: Consent = Consent()
     is_bot: bool = False
     is_qa: bool = False
+    device: str = "desktop"
 
     @property
     def is_member(self) -> bool:

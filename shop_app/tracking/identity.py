@@ -56,6 +56,7 @@ def _identify(now: datetime) -> Shopper:
         user_id=member.id if member else None,
         consent=_consent(session.get("consent")),
         is_bot=_is_bot(request.user_agent.string),
+        device=_device(request.user_agent.string),
         is_qa=bool(current_app.config["QA_MODE"]) and "X-QA-Run" in request.headers,
     )
 
@@ -85,3 +86,11 @@ def _consent(choice: Any) -> Consent:
 def _is_bot(user_agent: str) -> bool:
     lowered = user_agent.lower()
     return not lowered or any(word in lowered for word in BOT_WORDS)
+
+
+def _device(user_agent: str) -> str:
+    """What browsers say themselves: iPads and Androids without "Mobile" are tablets."""
+    lowered = user_agent.lower()
+    if "ipad" in lowered or ("android" in lowered and "mobile" not in lowered):
+        return "tablet"
+    return "phone" if "mobi" in lowered or "iphone" in lowered else "desktop"

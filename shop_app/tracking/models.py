@@ -42,6 +42,7 @@ class TrackedEvent(Base):
     recommended: Mapped[bool] = mapped_column(default=False)
     order_number: Mapped[str | None] = mapped_column(String(20), index=True)
     meta: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    device: Mapped[str] = mapped_column(String(10), default="")  # phone | tablet | desktop; empty: imported
     is_bot: Mapped[bool] = mapped_column(default=False)
     is_qa: Mapped[bool] = mapped_column(default=False)
     delivery: Mapped[str] = mapped_column(String(10), default="pending")

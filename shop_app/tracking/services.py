@@ -58,6 +58,7 @@ def _row(event: BusinessEvent, key: str, session_id: str | None, shopper: Shoppe
         recommended=bool(place and place.is_recommended),
         order_number=event.order_number,
         meta=dict(event.meta),
+        device=shopper.device,
         is_bot=shopper.is_bot,
         is_qa=shopper.is_qa,
         next_attempt_at=now,
