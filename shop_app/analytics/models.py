@@ -7,6 +7,7 @@ from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shop_app.extensions import Base, UtcDateTime
+from shop_app.orders.models import OrderLine
 
 
 class OrderLineCredit(Base):
@@ -19,7 +20,7 @@ class OrderLineCredit(Base):
     __tablename__ = "order_line_credit"
     __table_args__ = (Index("ix_order_line_credit_day", "day", "credit"),)
 
-    order_line_id: Mapped[int] = mapped_column(ForeignKey("order_line.id", ondelete="CASCADE"), primary_key=True)
+    order_line_id: Mapped[int] = mapped_column(ForeignKey(OrderLine.id, ondelete="CASCADE"), primary_key=True)
     day: Mapped[date]  # UTC day of the order
     credit: Mapped[str] = mapped_column(String(10))
     surface: Mapped[str] = mapped_column(String(60), default="")
@@ -35,7 +36,7 @@ class OrderLineCredit(Base):
 
 
 class DayCell(Base):
-    """Events of one UTC day that agree on everything here. Bots and QA runs are left out. Empty text and 0: not said."""
+    """Events of one UTC day alike in all of this. Bots and QA runs are left out. Empty text and 0: not said."""
 
     __tablename__ = "day_cell"
 
