@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from shop_app.catalog.models import Product
@@ -28,6 +28,7 @@ class User(Base):
     device: Mapped[str] = mapped_column(String(10), default="desktop")  # phone | tablet | desktop, as last seen
     newsletter: Mapped[bool] = mapped_column(default=False)
     loyalty_tier: Mapped[str] = mapped_column(String(10), default="none")  # none | bronze | silver | gold
+    preferred_categories: Mapped[list[str]] = mapped_column(JSON, default=list)  # paths of departments
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     session_epoch: Mapped[int] = mapped_column(default=1)  # raised to sign out everywhere
@@ -62,6 +63,17 @@ class Address(Base):
     postcode: Mapped[str] = mapped_column(String(20))
     country: Mapped[str] = mapped_column(String(2))
     is_default: Mapped[bool] = mapped_column(default=False)
+
+
+class IdentityMerge(Base):
+    """This anonymous person turned out to be that member. The first merge of an anonymous key stands."""
+
+    __tablename__ = "identity_merge"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    anonymous_key: Mapped[str] = mapped_column(String(40), unique=True)
+    member_key: Mapped[str] = mapped_column(String(40), index=True)
+    merged_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class WishlistItem(Base):

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, declarative_mixin, mapped_column, relationship
 
 from shop_app.catalog.models import Variant
@@ -25,7 +25,16 @@ class Cart(Base):
     """A shopper has one open cart at most."""
 
     __tablename__ = "cart"
-    __table_args__ = (Index("ix_cart_owner", "shopper_key", "status"),)
+    __table_args__ = (
+        Index("ix_cart_owner", "shopper_key", "status"),
+        Index(
+            "uq_cart_open",
+            "shopper_key",
+            unique=True,
+            sqlite_where=text("status = 'open'"),
+            postgresql_where=text("status = 'open'"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     token: Mapped[str] = mapped_column(String(40), unique=True)
