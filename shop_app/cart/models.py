@@ -3,13 +3,12 @@
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, declarative_mixin, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from shop_app.catalog.models import Variant
 from shop_app.extensions import Base, UtcDateTime
 
 
-@declarative_mixin
 class AttributionColumns:
     """Where the shopper met the item: the recommender's answer, the surface, the widget, the 1-based rank."""
 
