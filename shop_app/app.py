@@ -23,7 +23,8 @@ from shop_app.core.clock import Clock, SystemClock
 from shop_app.core.errors import Conflict, Forbidden, Gone, InvalidInput, NotFound, OutOfStock, ShopError
 from shop_app.extensions import csrf, db, htmx, limiter, login_manager, migrate, prepare_sqlite
 from shop_app.orders import views as orders
-from shop_app.site_settings import models as _site_settings_models  # noqa: F401  (a table of the schema)
+from shop_app.outbox import models as _outbox_models  # noqa: F401  (its table belongs to the schema)
+from shop_app.site_settings import models as _site_settings_models  # noqa: F401  (as above)
 from shop_app.tracking import views as tracking
 from shop_app.tracking.identity import current_shopper
 from shop_app.widgets import views as widgets

@@ -16,7 +16,7 @@ def register(app: Flask) -> None:
 @click.command("env-example")
 def env_example() -> None:
     """Print .env.example: every setting with its meaning, type, unit and default."""
-    click.echo(example_env())
+    click.echo(example_env(), nl=False)
 
 
 @click.command("prepare")

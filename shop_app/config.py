@@ -11,9 +11,11 @@ from shop_app.core.errors import InvalidInput
 MIN_SECRET_CHARS = 32
 
 
-def _setting(text: str, *, unit: str = "", default: Any = MISSING, choices: tuple[str, ...] = ()) -> Any:
+def _setting(
+    text: str, *, unit: str = "", default: Any = MISSING, choices: tuple[str, ...] = (), is_secret: bool = False
+) -> Any:
     """Declare a setting: what it means, its unit, what it is when absent."""
-    return field(default=default, metadata={"text": text, "unit": unit, "choices": choices})
+    return field(default=default, repr=not is_secret, metadata={"text": text, "unit": unit, "choices": choices})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,18 +23,18 @@ class Settings:
     """Everything the environment decides. The variable is the field's name in capitals."""
 
     secret_key: str = _setting(
-        "Signs cookies and tokens: 32 characters or more. `NAME_FILE` reads any setting from a file"
+        "Signs cookies and tokens: 32 characters or more. `NAME_FILE` reads any setting from a file", is_secret=True
     )
-    secret_key_previous: str = _setting("Still accepted while the secret is being rotated", default="")
+    secret_key_previous: str = _setting("Still accepted while the secret is being rotated", default="", is_secret=True)
     database_url: str = _setting(
-        "The shop's database: SQLite or postgresql+psycopg", default="sqlite:///var/shop.sqlite3"
+        "The shop's database: SQLite or postgresql+psycopg", default="sqlite:///var/shop.sqlite3", is_secret=True
     )
     redis_url: str = _setting(
         "Queue and rate limits; `make run` starts one and sets this", default="redis://127.0.0.1:6379/0"
     )
     recsys_base_url: str = _setting("A remote Recsys; empty runs the engine in the process", default="")
     recsys_dialect: str = _setting("Whose server that is", default="ours", choices=("ours", "base"))
-    recsys_api_key: str = _setting("Sent as X-API-Key to the remote Recsys", default="")
+    recsys_api_key: str = _setting("Sent as X-API-Key to the remote Recsys", default="", is_secret=True)
     recsys_org_id: str = _setting("Tenant at Recsys, a UUID", default="6f1c2a52-5a0e-4a43-9d0b-1f6d3d1f3c11")
     recsys_namespace: str = _setting("Namespace at Recsys", default="default")
     recsys_database_url: str = _setting("The embedded engine's database", default="sqlite:///var/recsys.sqlite3")

@@ -13,7 +13,6 @@ class SupportsTransaction(Protocol):
     deleted: Any
 
     def connection(self, *, execution_options: dict[str, Any]) -> Any: ...
-    def in_transaction(self) -> bool: ...
     def commit(self) -> None: ...
     def rollback(self) -> None: ...
 
@@ -34,8 +33,7 @@ def unit_of_work(session: SupportsTransaction) -> Iterator[None]:
     """
     if session.new or session.dirty or session.deleted:
         raise RuntimeError("there are unsaved changes from outside this unit of work")
-    if session.in_transaction():
-        session.rollback()
+    session.rollback()
     session.connection(execution_options={WRITE_OPTION: True})
     try:
         yield

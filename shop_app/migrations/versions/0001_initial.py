@@ -2,7 +2,7 @@
 
 Revision ID: 0001
 Revises: 
-Create Date: 2026-11-22 21:01:55.808669
+
 
 """
 from alembic import op
@@ -54,6 +54,23 @@ def upgrade():
     )
     with op.batch_alter_table('category', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_category_parent_id'), ['parent_id'], unique=False)
+
+    op.create_table('changed_entity',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('kind', sa.String(length=10), nullable=False),
+    sa.Column('entity_id', sa.Integer(), nullable=False),
+    sa.Column('version', sa.Integer(), nullable=False),
+    sa.Column('changed_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('next_attempt_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('lease_token', sa.String(length=40), nullable=True),
+    sa.Column('lease_until', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('last_error', sa.String(length=500), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_changed_entity')),
+    sa.UniqueConstraint('kind', 'entity_id', name=op.f('uq_changed_entity_kind'))
+    )
+    with op.batch_alter_table('changed_entity', schema=None) as batch_op:
+        batch_op.create_index('ix_changed_entity_due', ['kind', 'next_attempt_at'], unique=False)
 
     op.create_table('site_setting',
     sa.Column('key', sa.String(length=80), nullable=False),
@@ -217,6 +234,10 @@ def downgrade():
     op.drop_table('address')
     op.drop_table('user')
     op.drop_table('site_setting')
+    with op.batch_alter_table('changed_entity', schema=None) as batch_op:
+        batch_op.drop_index('ix_changed_entity_due')
+
+    op.drop_table('changed_entity')
     with op.batch_alter_table('category', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_category_parent_id'))
 

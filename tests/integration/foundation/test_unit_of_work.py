@@ -1,0 +1,58 @@
+"""One transaction: all or nothing, and no lost update on either database."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from shop_app.core.unit_of_work import unit_of_work
+from shop_app.extensions import db
+from shop_app.outbox.models import ChangedEntity
+from shop_app.outbox.services import mark_changed
+from shop_app.site_settings.models import SiteSetting
+
+AT = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def _setting(values: dict[str, int]) -> SiteSetting:
+    return SiteSetting(key="k", values=values, updated_at=AT, updated_by="me")
+
+
+def test_a_failing_block_leaves_nothing(app: Flask) -> None:
+    def write_and_fail() -> None:
+        with unit_of_work(db.session):
+            db.session.add(_setting({}))
+            db.session.flush()
+            raise RuntimeError("half-way")
+
+    with app.app_context(), pytest.raises(RuntimeError, match="half-way"):
+        write_and_fail()
+
+    with app.app_context():
+        assert db.session.get(SiteSetting, "k") is None
+
+
+def test_unsaved_changes_from_outside_are_refused(app: Flask) -> None:
+    with app.app_context():
+        db.session.add(_setting({}))
+
+        with pytest.raises(RuntimeError, match="outside this unit of work"), unit_of_work(db.session):
+            pass
+
+        db.session.rollback()
+
+
+@pytest.mark.ticket("RS-007")
+def test_marks_from_many_threads_make_one_row_whose_version_counts_them(app: Flask) -> None:
+    def mark(_: int) -> None:
+        with app.app_context(), unit_of_work(db.session):
+            mark_changed("item", [7, 3], AT)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(mark, range(40)))
+
+    with app.app_context():
+        rows = db.session.scalars(select(ChangedEntity).order_by(ChangedEntity.entity_id)).all()
+        assert [(row.kind, row.entity_id, row.version) for row in rows] == [("item", 3, 40), ("item", 7, 40)]
