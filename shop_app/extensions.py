@@ -10,7 +10,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
 from htmx_flask import Htmx
-from sqlalchemy import DateTime, Engine, MetaData, Table, event
+from sqlalchemy import CursorResult, DateTime, Delete, Engine, MetaData, Table, Update, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.orm import DeclarativeBase
@@ -69,6 +69,13 @@ def insert_into(model: type[Base]) -> "postgresql.Insert | sqlite.Insert":
     table = model.__table__
     assert isinstance(table, Table)
     return (postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert)(table)
+
+
+def rows_changed(statement: Update | Delete) -> int:
+    """Run a conditional UPDATE or DELETE and say how many rows it met: 0 means the condition did not hold."""
+    result = db.session.execute(statement)
+    assert isinstance(result, CursorResult)
+    return result.rowcount
 
 
 def prepare_sqlite(engine: Engine) -> None:

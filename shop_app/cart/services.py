@@ -13,7 +13,7 @@ from shop_app.core.errors import InvalidInput, NotFound, OutOfStock
 from shop_app.core.events import EventKind
 from shop_app.core.ids import new_token
 from shop_app.core.shopper import Shopper
-from shop_app.extensions import db, insert_into
+from shop_app.extensions import db, insert_into, rows_changed
 from shop_app.tracking.services import BusinessEvent, record_business_events
 
 MAX_QUANTITY = 20
@@ -56,7 +56,7 @@ def add_line(shopper: Shopper, sku: str, quantity: int, place: Attribution | Non
     line.seen_price_minor = variant.price_minor
     _credit(line, place, now)
     cart.updated_at = now
-    _tell_added(cart, line, variant, added, shopper, now)
+    _tell_added(line, added, shopper, now)
     return Added(line, added, quantity)
 
 
@@ -83,7 +83,7 @@ def set_quantity(shopper: Shopper, line_id: int, quantity: int, now: datetime) -
     grown = wanted - line.quantity
     line.quantity, line.seen_price_minor = wanted, variant.price_minor
     if grown > 0:
-        _tell_added(cart, line, variant, grown, shopper, now)
+        _tell_added(line, grown, shopper, now)
     return wanted
 
 
@@ -128,7 +128,7 @@ def merge_carts(anonymous_key: str, member_key: str, now: datetime) -> int:
 def close_cart(cart_id: int, now: datetime) -> bool:
     """End an open cart; `False` when it was not open."""
     closing = update(Cart).where(Cart.id == cart_id, Cart.status == "open").values(status="closed", updated_at=now)
-    return db.session.execute(closing).rowcount == 1  # type: ignore[attr-defined]  # an UPDATE has a row count
+    return rows_changed(closing) == 1
 
 
 def room_for(variant: Variant, held: int) -> int:
@@ -181,7 +181,8 @@ def place_of(line: CartLine) -> Attribution | None:
     return Attribution(line.surface, line.widget, line.rank, line.request_id or "")
 
 
-def _tell_added(cart: Cart, line: CartLine, variant: Variant, added: int, shopper: Shopper, now: datetime) -> None:
+def _tell_added(line: CartLine, added: int, shopper: Shopper, now: datetime) -> None:
+    variant = line.variant
     event = BusinessEvent(
         kind=EventKind.ADD,
         source_event_id=f"add:{new_token()}",
@@ -189,7 +190,7 @@ def _tell_added(cart: Cart, line: CartLine, variant: Variant, added: int, shoppe
         value=float(added),
         attribution=place_of(line),
         meta={
-            "cart_id": cart.token,
+            "cart_id": line.cart.token,
             "unit_price": variant.price_minor,
             "currency": variant.product.currency,
             "sku": variant.sku,
@@ -204,7 +205,11 @@ def _merge_line(line: CartLine, mine: Cart) -> None:
         line.cart = mine
         return
     kept.quantity = min(MAX_QUANTITY, kept.quantity + line.quantity)
-    if line.recommended and (kept.clicked_at is None or not kept.recommended or line.clicked_at > kept.clicked_at):
+    if line.recommended and (not kept.recommended or _clicked(line) > _clicked(kept)):
         for name in ("surface", "widget", "rank", "request_id", "recommended", "clicked_at"):
             setattr(kept, name, getattr(line, name))
     db.session.delete(line)
+
+
+def _clicked(line: CartLine) -> datetime:
+    return line.clicked_at or line.added_at
