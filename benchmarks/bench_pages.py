@@ -1,0 +1,173 @@
+"""Home, product page, widget fragments and beacon of 20 events, each beside a bare Flask page of the same size.
+
+    python -m benchmarks.bench_pages [--seed demo] [--seconds 4] [--connections 8] [--out FILE]
+
+Both apps run one after the other on the same server with the same workers; the ratio in the last column is what counts.
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.load import Call, Load, measure
+from scripts.local_shop import LocalShop, free_port, local_shop, wait_until_up
+
+WORKERS, THREADS = 2, 4
+
+
+def main() -> None:
+    """Measure, print the table, keep the figures when asked."""
+    options = _options()
+    rows: list[tuple[str, Load, Load]] = []
+    with local_shop(seed=options.seed, workers=WORKERS, threads=THREADS) as shop, _bare() as bare_port:
+        for name, calls in _cases(shop).items():
+            ours = _warm_and_measure(int(shop.url.rsplit(":", 1)[1]), calls, options)
+            peer = _peer_calls(calls, ours)
+            rows.append((name, ours, _warm_and_measure(bare_port, peer, options)))
+            print(f"  {name} done", file=sys.stderr)
+    print(_table(rows))
+    if options.out:
+        Path(options.out).write_text(json.dumps([(n, vars_of(a), vars_of(b)) for n, a, b in rows], indent=1))
+
+
+def vars_of(load: Load) -> dict[str, float]:
+    """A frozen, slotted dataclass as a dictionary."""
+    return {name: getattr(load, name) for name in load.__slots__}
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seed", default="demo")
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--out", default="")
+    return parser.parse_args()
+
+
+def _warm_and_measure(port: int, calls: list[Call], options: argparse.Namespace) -> Load:
+    measure(port, calls, connections=options.connections, seconds=1.0)
+    return measure(port, calls, connections=options.connections, seconds=options.seconds)
+
+
+def _cases(shop: LocalShop) -> dict[str, list[Call]]:
+    skus = _skus(shop)
+    cookie = (("Cookie", _consenting_cookie(shop)),)
+    return {
+        "home": [Call("/", headers=cookie)],
+        "product page": [Call(path, headers=cookie) for path in _product_paths(shop)],
+        "widget: home.top_picks": [Call("/w/home.top_picks", headers=cookie)],
+        "widget: pdp.similar": [Call(f"/w/pdp.similar?item={sku}", headers=cookie) for sku in skus],
+        "beacon of 20 events": [_beacon(skus, cookie) for _ in range(2000)],
+    }
+
+
+def _beacon(skus: list[str], cookie: tuple[tuple[str, str], ...]) -> Call:
+    """Twenty impressions with ids of their own: a repeated id would be answered without a write."""
+    at = "2026-01-01T00:00:00.000Z"
+    events = [
+        {
+            "source_event_id": str(uuid.uuid4()),
+            "type": "impression",
+            "item_id": skus[n % len(skus)],
+            "created_at": at,
+            "surface": "home",
+            "widget": "top_picks",
+            "rank": n + 1,
+            "request_id": "bench",
+        }
+        for n in range(20)
+    ]
+    headers = (*cookie, ("Content-Type", "application/json"), ("Sec-Fetch-Site", "same-origin"))
+    return Call("/t/events", "POST", json.dumps({"sent_at": at, "events": events}), headers)
+
+
+def _peer_calls(calls: list[Call], ours: Load) -> list[Call]:
+    if calls[0].method == "POST":
+        return [Call("/sink", "POST", calls[0].body, calls[0].headers)]
+    return [Call(f"/bytes/{round(ours.bytes_per_answer)}")]
+
+
+def _skus(shop: LocalShop) -> list[str]:
+    return re.findall(r'data-item-id="([^"]+)"', _get(shop, "/w/home.trending")) or _skus_of_listing(shop)
+
+
+def _skus_of_listing(shop: LocalShop) -> list[str]:
+    return re.findall(r'data-item-id="([^"]+)"', _get(shop, "/search?q=a"))
+
+
+def _product_paths(shop: LocalShop) -> list[str]:
+    return sorted(set(re.findall(r'href="(/products/[^"?]+)', _get(shop, "/w/home.trending"))))
+
+
+def _consenting_cookie(shop: LocalShop) -> str:
+    """The session cookie of a guest who agreed to everything."""
+    request = urllib.request.Request(
+        f"{shop.url}/__qa__/session", data=b"{}", headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as response:
+        return str(response.headers["Set-Cookie"]).split(";")[0]
+
+
+def _get(shop: LocalShop, path: str) -> str:
+    with urllib.request.urlopen(shop.url + path) as response:
+        return str(response.read().decode())
+
+
+@contextmanager
+def _bare() -> Iterator[int]:
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "benchmarks.bare:app",
+        "--bind",
+        f"127.0.0.1:{port}",
+        "--no-control-socket",
+    ]
+    command += ["--worker-class", "gthread", "--workers", str(WORKERS), "--threads", str(THREADS)]
+    server = subprocess.Popen(
+        command,
+        cwd=Path(__file__).parent.parent,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until_up(f"http://127.0.0.1:{port}/bytes/10", server, Path(os.devnull))
+        yield port
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(20)
+
+
+def _table(rows: list[tuple[str, Load, Load]]) -> str:
+    lines = [
+        "| | req/s | p50 ms | p95 ms | p99 ms | errors | bytes | bare req/s | share of bare |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, ours, bare in rows:
+        share = ours.requests_per_s / bare.requests_per_s
+        figures = (
+            ours.requests_per_s,
+            ours.p50_ms,
+            ours.p95_ms,
+            ours.p99_ms,
+            ours.errors,
+            round(ours.bytes_per_answer),
+        )
+        lines.append(f"| {name} | " + " | ".join(map(str, figures)) + f" | {bare.requests_per_s} | {share:.0%} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
