@@ -65,6 +65,20 @@ class Address(Base):
     is_default: Mapped[bool] = mapped_column(default=False)
 
 
+class MemberSession(Base):
+    """One browser a member is signed in on. The cookie holds the token, this row only its hash."""
+
+    __tablename__ = "member_session"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("user.id"), index=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    device: Mapped[str] = mapped_column(String(60))  # "Firefox on Linux", to recognise it by
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
 class IdentityMerge(Base):
     """This anonymous person turned out to be that member. The first merge of an anonymous key stands."""
 

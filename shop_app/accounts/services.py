@@ -14,6 +14,9 @@ from shop_app.outbox.services import mark_changed
 TRAITS = frozenset({"locale", "country", "device", "newsletter", "loyalty_tier", "preferred_categories"})
 """What may be said about a person at creation; nothing personal, all of it goes to Recsys."""
 
+LOYALTY_TIERS = (("bronze", 100_00), ("silver", 400_00), ("gold", 1_000_00))
+"""Minor units spent on standing orders from which a tier is reached, lowest first."""
+
 
 def create_user(
     email: str, password: str | None, name: str, role: str = "shopper", *, now: datetime, **traits: Any
@@ -50,3 +53,16 @@ def normal_email(email: str) -> str:
 def find_user(email: str) -> User | None:
     """The member with this address."""
     return db.session.scalars(select(User).where(User.email == normal_email(email))).one_or_none()
+
+
+def note_spending(user_id: int, spent_minor: int, now: datetime) -> None:
+    """Set the loyalty tier that `spent_minor`, in the shop's currency, has earned, and ask for a sync of the member."""
+    user = db.session.get_one(User, user_id)
+    user.loyalty_tier = loyalty_tier(spent_minor)
+    mark_changed("user", [user_id], now)
+
+
+def loyalty_tier(spent_minor: int) -> str:
+    """The name of the highest tier reached; `none` below the first."""
+    reached = [name for name, threshold in LOYALTY_TIERS if spent_minor >= threshold]
+    return reached[-1] if reached else "none"

@@ -6,6 +6,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstra
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from shop_app.catalog.models import Variant
+from shop_app.core.attribution import Attribution
 from shop_app.extensions import Base, UtcDateTime
 
 
@@ -18,6 +19,13 @@ class AttributionColumns:
     rank: Mapped[int | None]
     recommended: Mapped[bool] = mapped_column(default=False)
     clicked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    @property
+    def place(self) -> Attribution | None:
+        """The attribution these columns hold."""
+        if self.surface is None or self.widget is None or self.rank is None:
+            return None
+        return Attribution(self.surface, self.widget, self.rank, self.request_id or "")
 
 
 class Cart(Base):

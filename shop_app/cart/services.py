@@ -174,13 +174,6 @@ def _credit(line: CartLine, place: Attribution | None, now: datetime) -> None:
     line.request_id, line.recommended, line.clicked_at = place.request_id or None, place.is_recommended, now
 
 
-def place_of(line: CartLine) -> Attribution | None:
-    """The attribution a line carries."""
-    if line.surface is None or line.widget is None or line.rank is None:
-        return None
-    return Attribution(line.surface, line.widget, line.rank, line.request_id or "")
-
-
 def _tell_added(line: CartLine, added: int, shopper: Shopper, now: datetime) -> None:
     variant = line.variant
     event = BusinessEvent(
@@ -188,7 +181,7 @@ def _tell_added(line: CartLine, added: int, shopper: Shopper, now: datetime) -> 
         source_event_id=f"add:{new_token()}",
         item_id=variant.product.sku,
         value=float(added),
-        attribution=place_of(line),
+        attribution=line.place,
         meta={
             "cart_id": line.cart.token,
             "unit_price": variant.price_minor,

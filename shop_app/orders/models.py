@@ -13,7 +13,8 @@ from shop_app.extensions import Base, UtcDateTime
 class PaymentAttempt(Base):
     """One try to pay for a cart, under the idempotency key of its checkout form.
 
-    `status`: started → authorised → captured by an order, or declined, action_required, unknown (timed out), voided.
+    `status`: started → placed (its order exists, the money is still to be taken) → captured; or action_required and
+    unknown (timed out), which become one of the others; or declined; or voiding → voided (no order, money let go).
     """
 
     __tablename__ = "payment_attempt"
@@ -43,6 +44,23 @@ class PaymentNotice(Base):
     provider_ref: Mapped[str] = mapped_column(String(80), index=True)
     kind: Mapped[str] = mapped_column(String(20))
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SandboxPayment(Base):
+    """What the sandbox provider remembers: it stands for another company's database."""
+
+    __tablename__ = "sandbox_payment"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(80), unique=True)
+    ref: Mapped[str] = mapped_column(String(80), unique=True)
+    amount_minor: Mapped[int]
+    currency: Mapped[str] = mapped_column(String(3))
+    method: Mapped[str] = mapped_column(String(30))
+    state: Mapped[str] = mapped_column(String(20))  # a PaymentState, or captured, refunded
+    return_url: Mapped[str] = mapped_column(String(300))
+    answers_at: Mapped[datetime] = mapped_column(UtcDateTime)  # before this moment `status` still says pending
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Order(Base):
