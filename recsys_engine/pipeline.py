@@ -1,0 +1,271 @@
+"""One list, stage by stage: candidates, filters, scores, rules, order, exploration, fill, cut."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+
+import numpy as np
+
+from recsys_engine.domain import (
+    NO_RULES,
+    Choice,
+    FloatArray,
+    IntArray,
+    Limits,
+    Pool,
+    Query,
+    Ranker,
+    RuleEffects,
+    Signal,
+    Trace,
+)
+from recsys_engine.stages.explore import explore
+from recsys_engine.stages.filters import allowed, why_refused
+from recsys_engine.stages.rerank import Caps, choose
+
+PROFILE_FEATURE = "personalization"
+BLOCKED = "blocked"
+FILL_RESERVE = 3
+"""Fill offers this many times k items, so that caps still leave a full list."""
+
+Sources = dict[int, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run: the signals by name, the ranker, and who fills up a short list (a signal name)."""
+
+    signals: Mapping[str, Signal]
+    ranker: Ranker
+    fallback: str = "recent_popularity"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One list to make: what to run, for whom, and the limits that hold whatever put an item there."""
+
+    query: Query
+    plan: Plan
+    limits: Limits
+    k: int
+    rng: np.random.Generator
+    rules: RuleEffects = NO_RULES
+    trace: Trace = field(default_factory=Trace)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The finished list (pool rows in order) and everything needed to explain it."""
+
+    pool: Pool
+    names: tuple[str, ...]
+    choices: list[Choice]
+    trace: Trace
+
+
+def recommend(job: Job) -> Outcome:
+    """Up to ``k`` items from all generators of the recipe."""
+    with _timed(job.trace, "candidates"):
+        sources = _gather(job)
+        _add_rule_items(sources, job.rules)
+    return _finish(job, sources, may_fill=True)
+
+
+def rerank(job: Job, items: IntArray, scores: FloatArray) -> Outcome:
+    """Order the given items (and what rules add); their own scores take the popularity column."""
+    fallback = job.plan.fallback
+    signals = {**job.plan.signals, fallback: _Given(fallback, items, scores)}
+    sources: Sources = {int(item): ("prefetched",) for item in items}
+    job.trace.counts["prefetched"] = len(items)
+    _add_rule_items(sources, job.rules)
+    return _finish(replace(job, plan=replace(job.plan, signals=signals)), sources, may_fill=False)
+
+
+class _Given:
+    """The caller's own scores as a signal."""
+
+    def __init__(self, name: str, items: IntArray, scores: FloatArray) -> None:
+        self.name = name
+        self._scores = dict(zip(items.tolist(), scores.tolist(), strict=True))
+        self._items = items
+
+    def candidates(self, query: Query, limit: int) -> IntArray:  # noqa: ARG002 - the protocol's shape
+        return self._items[:limit]
+
+    def scores(self, query: Query, items: IntArray) -> FloatArray:  # noqa: ARG002 - the protocol's shape
+        return np.array([max(self._scores.get(item, 0.0), 0.0) for item in items.tolist()])
+
+
+def _gather(job: Job) -> Sources:
+    sources: Sources = {}
+    for name, limit in job.query.settings.generators.items():
+        signal = job.plan.signals.get(name)
+        if signal is None or limit <= 0:
+            continue
+        started = perf_counter()
+        found = signal.candidates(job.query, limit).tolist()
+        for item in found:
+            sources[item] = (*sources.get(item, ()), name)
+        job.trace.counts[name] = len(found)
+        job.trace.seconds[f"source.{name}"] = perf_counter() - started
+    return sources
+
+
+def _add_rule_items(sources: Sources, rules: RuleEffects) -> None:
+    wanted = [item for item, _ in rules.pins] + [item for item, (delta, _) in rules.boosts.items() if delta > 0]
+    for item in wanted:
+        sources.setdefault(item, ("rule",))
+
+
+def _finish(job: Job, sources: Sources, *, may_fill: bool) -> Outcome:
+    trace = job.trace
+    trace.counts["merged"] = len(sources)
+    with _timed(trace, "filters"):
+        items = _filtered(job, np.fromiter(sources, np.int64, len(sources)))
+    may_fill = may_fill and not job.query.settings.only_own_history
+    if may_fill and len(items) < job.k:
+        items = _filled(job, items, sources)
+    outcome = _scored_and_ordered(job, items, sources)
+    if may_fill and len(outcome.choices) < job.k:  # caps held items back: offer others
+        outcome = _scored_and_ordered(job, _filled(job, items, sources), sources)
+    trace.counts["returned"] = len(outcome.choices)
+    return outcome
+
+
+def _scored_and_ordered(job: Job, items: IntArray, sources: Sources) -> Outcome:
+    names = tuple(job.plan.signals)
+    with _timed(job.trace, "scoring"):
+        pool = score(job, items, [sources[item] for item in items.tolist()], names)
+        _boost(pool, job.rules)
+    with _timed(job.trace, "rerank"):
+        choices = _ordered(job, pool)
+    return Outcome(pool, names, choices, job.trace)
+
+
+def _filtered(job: Job, items: IntArray) -> IntArray:
+    passed = np.ones(len(items), bool)
+    checks = why_refused(job.query.shelf, job.limits, items)
+    if job.rules.blocked:
+        checks.append((BLOCKED, np.isin(items, _blocked(job.rules))))
+    for reason, refused in checks:
+        if job.trace.is_detailed:
+            _note_dropped(job, items[refused & passed], reason)
+        passed &= ~refused
+    job.trace.counts["after_filters"] = int(passed.sum())
+    return items[passed]
+
+
+def _note_dropped(job: Job, items: IntArray, reason: str) -> None:
+    for item in items.tolist():
+        is_rule = reason == BLOCKED
+        verdict = ("rules", f"rule.block[{job.rules.blocked[item][0]}]") if is_rule else ("filters", reason)
+        job.trace.dropped[item] = verdict
+
+
+def _filled(job: Job, items: IntArray, sources: Sources) -> IntArray:
+    """Add the most popular of everything that passes, so that a narrow request still gets a full list."""
+    shelf = job.query.shelf
+    open_ = allowed(shelf, job.limits, np.arange(shelf.size))
+    open_[items] = False
+    open_[_blocked(job.rules)] = False
+    rest = np.flatnonzero(open_)
+    popularity = job.plan.signals[job.plan.fallback].scores(job.query, rest)
+    reserve = rest[np.lexsort((rest, -popularity))][: FILL_RESERVE * job.k]
+    sources.update(dict.fromkeys(reserve.tolist(), ("fill",)))
+    return np.concatenate([items, reserve])
+
+
+def _blocked(rules: RuleEffects) -> IntArray:
+    return np.fromiter(rules.blocked, np.int64, len(rules.blocked))
+
+
+def score(job: Job, items: IntArray, sources: list[tuple[str, ...]], names: tuple[str, ...]) -> Pool:
+    """Features, contributions, the personal multiplier and the score of each item."""
+    signals, query = job.plan.signals, job.query
+    features = np.zeros((len(items), len(names)))
+    for column, name in enumerate(names if len(items) else ()):
+        features[:, column] = signals[name].scores(query, items)
+    contributions = job.plan.ranker.contributions(query, items, features, names)
+    multipliers = _personal_multiplier(query, features, names)
+    return Pool(items, sources, features, contributions, multipliers, contributions.sum(1) * multipliers)
+
+
+def _personal_multiplier(query: Query, features: FloatArray, names: Sequence[str]) -> FloatArray:
+    """1 + boost · overlap; for shoppers with few recent items the excess is damped."""
+    settings = query.settings
+    if settings.profile_boost <= 0 or settings.is_plain_blend or PROFILE_FEATURE not in names:
+        return np.ones(len(features))
+    distinct = len(np.unique(query.history.items)) if query.history.size else 0
+    damp = 1.0 if distinct >= settings.profile_min_events else settings.profile_cold_multiplier
+    multiplier: FloatArray = 1 + settings.profile_boost * damp * features[:, names.index(PROFILE_FEATURE)]
+    return multiplier
+
+
+def _boost(pool: Pool, rules: RuleEffects) -> None:
+    if not rules.boosts:
+        return
+    for row, item in enumerate(pool.items.tolist()):
+        delta = rules.boosts.get(item, (0.0, ()))[0]
+        if delta and pool.scores[row] != 0:
+            pool.multipliers[row] *= 1 + delta
+            pool.scores[row] *= 1 + delta
+        elif delta:
+            pool.scores[row] = delta
+
+
+def _ordered(job: Job, pool: Pool) -> list[Choice]:
+    settings = job.query.settings
+    caps = Caps(job.query.shelf, settings)
+    pinned = _pinned(job, pool, caps)
+    pinned_rows = {choice.row for choice in pinned}
+    order = [row for row in np.lexsort((pool.items, -pool.scores)).tolist() if row not in pinned_rows]
+    chosen, refused = choose(pool, order, job.k - len(pinned), caps, settings.mmr_lambda)
+    listed = explore([*pinned, *chosen], order, settings.exploration_rate, job.rng, _RowCaps(pool, caps))
+    if job.trace.is_detailed:
+        _note_cut(job, pool, listed, refused)
+    return listed
+
+
+def _note_cut(job: Job, pool: Pool, listed: list[Choice], refused: dict[int, str]) -> None:
+    on_list = {choice.row for choice in listed}
+    for row, item in enumerate(pool.items.tolist()):
+        if row not in on_list:
+            job.trace.dropped.setdefault(item, ("rerank", refused[item]) if item in refused else ("cut", "score"))
+
+
+def _pinned(job: Job, pool: Pool, caps: Caps) -> list[Choice]:
+    row_of = {item: row for row, item in enumerate(pool.items.tolist())} if job.rules.pins else {}
+    slots = min(job.k, job.query.settings.max_pins)
+    pinned: dict[int, Choice] = {}
+    for item, rule_id in job.rules.pins:
+        row = row_of.get(item)
+        if row is None or len(pinned) == slots or row in pinned or caps.hit(item):
+            continue
+        caps.take(item)
+        pinned[row] = Choice(row, "pin", rule_ids=(rule_id,))
+    return list(pinned.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _RowCaps:
+    """Caps by pool row, as exploration wants them."""
+
+    pool: Pool
+    caps: Caps
+
+    def fits(self, row: int) -> bool:
+        return self.caps.hit(int(self.pool.items[row])) is None
+
+    def take(self, row: int) -> None:
+        self.caps.take(int(self.pool.items[row]))
+
+    def release(self, row: int) -> None:
+        self.caps.release(int(self.pool.items[row]))
+
+
+@contextmanager
+def _timed(trace: Trace, stage: str) -> Iterator[None]:
+    started = perf_counter()
+    yield
+    trace.seconds[stage] = perf_counter() - started

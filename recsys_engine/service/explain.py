@@ -1,0 +1,75 @@
+"""Why an item is where it is, in words and in numbers that add up."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from recsys_engine.domain import Choice, Query
+from recsys_engine.pipeline import Outcome
+from recsys_engine.signals.sources import PairSource
+
+_FEATURE_REASONS = {
+    "co_visitation_raw": "co_visitation",
+    "session_sequence": "session_sequence",
+}
+ANCHOR_SHARES = 5
+
+
+def reasons(outcome: Outcome, choice: Choice, query: Query) -> tuple[str, ...]:
+    """Reason words of one place: signals that contributed (largest first), then rules and how it was placed."""
+    row = choice.row
+    found: dict[str, None] = {}
+    shares = sorted(zip(outcome.pool.contributions[row].tolist(), outcome.names, strict=True), reverse=True)
+    for share, name in shares:
+        if share > 0:
+            found[_FEATURE_REASONS.get(name, name)] = None
+    if outcome.pool.sources[row] == ("fill",):
+        found["fallback"] = None
+    if query.settings.mmr_lambda < 1 or query.settings.brand_cap or query.settings.category_cap:
+        found["diversity"] = None
+    if choice.how == "exploration":
+        found["exploration"] = None
+    for rule_id in choice.rule_ids:
+        found[f"rule.pin[{rule_id}]"] = None
+    return tuple(found)
+
+
+def explanation(
+    outcome: Outcome, choice: Choice, query: Query, pairs: Mapping[str, PairSource], level: str
+) -> dict[str, Any]:
+    """The explain block: ``contributions`` sum to ``blend``, times ``multiplier`` gives the score."""
+    pool, row = outcome.pool, choice.row
+    given = {
+        name: {"contribution": share, **({"raw": raw} if level == "full" else {})}
+        for name, share, raw in zip(
+            outcome.names, pool.contributions[row].tolist(), pool.features[row].tolist(), strict=True
+        )
+        if share or (raw and level == "full")
+    }
+    block: dict[str, Any] = {
+        "contributions": given,
+        "blend": float(pool.contributions[row].sum()),
+        "multiplier": float(pool.multipliers[row]),
+        "mmr": {
+            "lambda": query.settings.mmr_lambda,
+            "max_sim": choice.max_similarity,
+            "penalty": choice.penalty,
+        },
+        "caps": {"brand": query.settings.brand_cap, "category": query.settings.category_cap},
+        "anchors": [query.shelf.ids[item] for item in query.anchors.tolist()] or ["(no_recent_activity)"],
+    }
+    if level == "full":
+        block["sources"] = list(pool.sources[row])
+        block["how"] = choice.how
+        block["propensity"] = choice.propensity
+        block["history"] = _history_shares(int(pool.items[row]), query, pairs)
+    return block
+
+
+def _history_shares(item: int, query: Query, pairs: Mapping[str, PairSource]) -> dict[str, list[dict[str, Any]]]:
+    """For each pair signal, which anchors spoke for the item and how much of the raw feature each gave."""
+    shares: dict[str, list[dict[str, Any]]] = {}
+    for name, source in pairs.items():
+        found = sorted(source.per_anchor(query, item), key=lambda share: -share[1])
+        if found:
+            shares[name] = [{"item_id": query.shelf.ids[anchor], "raw": raw} for anchor, raw in found[:ANCHOR_SHARES]]
+    return shares

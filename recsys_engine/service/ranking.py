@@ -1,0 +1,142 @@
+"""The ranking verbs: from a request to an answer, on one replica's live state."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+from recsys_engine.contract.requests import RecommendRequest, RerankCandidate
+from recsys_engine.contract.responses import Recommendations, ScoredItem
+from recsys_engine.domain import NO_RULES, Query, RuleEffects, Settings, Signal, Trace
+from recsys_engine.pipeline import Job, Outcome, Plan, recommend, rerank
+from recsys_engine.service.asking import apply_blend, apply_knobs, build_limits, build_query
+from recsys_engine.service.explain import explanation, reasons
+from recsys_engine.service.recipes import recipe
+from recsys_engine.service.settings import StoredSettings, type_weights
+from recsys_engine.signals.sources import (
+    ContentSource,
+    PairSource,
+    PopularitySource,
+    RawCoVisitSource,
+    RepurchaseSource,
+    TagProfileSource,
+    TrendSource,
+)
+from recsys_engine.signals.state import LiveState
+from recsys_engine.stages.scoring import LinearRanker
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An answer with what it was made from, for the decision log and for explanations."""
+
+    answer: Recommendations
+    outcome: Outcome
+    query: Query
+
+
+class Ranking:
+    """Signals and ranker over one live state. Not thread-safe: callers hold the replica's lock."""
+
+    def __init__(self, state: LiveState) -> None:
+        self._state = state
+        self.pairs = {
+            "co_visitation": PairSource("co_visitation", state.covisit),
+            "session_sequence": PairSource("session_sequence", state.sequence),
+            "bought_together": PairSource("bought_together", state.basket),
+        }
+        content = ContentSource()
+        sources: tuple[Signal, ...] = (
+            PopularitySource(state),
+            TrendSource(state),
+            *self.pairs.values(),
+            RepurchaseSource(),
+            TagProfileSource(),
+            content,
+        )
+        self._signals = {source.name: source for source in sources}
+        self._blend: dict[str, Signal] = {
+            "recent_popularity": self._signals["recent_popularity"],
+            "co_visitation_raw": RawCoVisitSource(state.covisit),
+            "embedding_similarity": content,
+            "personalization": self._signals["personalization"],
+        }
+        self._ranker = LinearRanker()
+
+    def recommend(
+        self,
+        request: RecommendRequest,
+        request_id: str,
+        stored: StoredSettings,
+        now_s: float,
+        *,
+        layers: Sequence[Mapping[str, Any]] = (),
+        rules: RuleEffects = NO_RULES,
+        candidates: Sequence[RerankCandidate] | None = None,
+        is_detailed: bool = False,
+    ) -> Served:
+        """One list. ``layers`` are stored knob sets, lowest first; the request's own overrides come last."""
+        settings = self.effective(request, stored, layers)
+        query = build_query(self._state, request, settings, now_s)
+        job = Job(
+            query,
+            self._plan(settings),
+            build_limits(self._state, query, request.constraints),
+            request.k,
+            np.random.default_rng(seed_of(request_id)),
+            rules,
+            Trace(is_detailed=is_detailed),
+        )
+        outcome = recommend(job) if candidates is None else self._rerank(job, candidates)
+        return Served(self._answer(request, request_id, stored, query, outcome), outcome, query)
+
+    def effective(
+        self, request: RecommendRequest, stored: StoredSettings, layers: Sequence[Mapping[str, Any]]
+    ) -> Settings:
+        """Settings by precedence: recipe < stored layers in order < overrides < the request's blend."""
+        settings = replace(recipe(request.context.surface), type_weights=type_weights(stored))
+        for layer in (*layers, asdict(request.overrides)):
+            settings = apply_knobs(settings, layer)
+        if request.blend is not None:
+            settings = apply_blend(settings, request.blend.pop, request.blend.cooc, request.blend.als)
+        return settings
+
+    def _plan(self, settings: Settings) -> Plan:
+        is_blend = "co_visitation_raw" in settings.weights
+        return Plan(self._blend if is_blend else self._signals, self._ranker)
+
+    def _rerank(self, job: Job, candidates: Sequence[RerankCandidate]) -> Outcome:
+        index = self._state.catalog.index
+        scores: dict[int, float] = {}
+        for candidate in candidates:
+            item = index.get(candidate.item_id.strip())
+            if item is not None:
+                scores.setdefault(item, candidate.score)
+        items = np.fromiter(scores, np.int64, len(scores))
+        return rerank(job, items, np.array(list(scores.values()), np.float64))
+
+    def _answer(
+        self, request: RecommendRequest, request_id: str, stored: StoredSettings, query: Query, outcome: Outcome
+    ) -> Recommendations:
+        level = request.explain_level
+        ids, pool = query.shelf.ids, outcome.pool
+        places = tuple(
+            ScoredItem(
+                ids[int(pool.items[choice.row])],
+                float(pool.scores[choice.row]),
+                rank,
+                reasons(outcome, choice, query) if request.include_reasons else (),
+                None if level == "tags" else explanation(outcome, choice, query, self.pairs, level),
+            )
+            for rank, choice in enumerate(outcome.choices, 1)
+        )
+        name = "blend_v1" if query.settings.is_plain_blend else self._ranker.version
+        extras = {"candidate_sources": dict(outcome.trace.counts), "surface": query.surface}
+        return Recommendations(request_id, f"{name}@{stored.digest}", places, trace={"extras": extras})
+
+
+def seed_of(request_id: str) -> int:
+    """The seed of a request's random draws: the same request id draws the same."""
+    return int.from_bytes(blake2b(request_id.encode(), digest_size=8).digest(), "big")

@@ -1,0 +1,206 @@
+"""One tenant's state in this process: built once, kept up with the log, never more than a moment behind."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from recsys_engine.contract.errors import EngineUnavailableError
+from recsys_engine.signals.build import load_events
+from recsys_engine.signals.state import CounterSettings, LiveState
+from recsys_engine.store import log as log_store
+from recsys_engine.store.database import Database, head
+from recsys_engine.store.log import EventRow, Operation
+
+log = logging.getLogger(__name__)
+
+TAIL_INTERVAL_S = 0.2
+APPLY_CHUNK = 50
+"""Rows applied per hold of the lock, so that requests are not kept waiting by a long tail."""
+
+
+class Replica:
+    """Holds the live state behind one lock. Readers call ``state()``, writers ``applied``."""
+
+    def __init__(
+        self,
+        database: Database,
+        tenant: int,
+        *,
+        clock: Callable[[], datetime],
+        counters: Callable[[Connection, int, int], CounterSettings],
+        on_built: Callable[[LiveState], None],
+        on_settings: Callable[[Connection], None],
+        user_hash: Callable[[str], str],
+    ) -> None:
+        self.lock = threading.RLock()
+        self._database = database
+        self._tenant = tenant
+        self._clock = clock
+        self._counters = counters
+        self._on_built = on_built
+        self._on_settings = on_settings
+        self._user_hash = user_hash
+        self._state: LiveState | None = None
+        self._epoch_ms = 0
+        self.last_tail: datetime | None = None
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._state is not None
+
+    def state(self) -> LiveState:
+        """The live state, built from the log on first use."""
+        state = self._state
+        if state is None:
+            with self.lock:
+                state = self._state or self._build()
+        return state
+
+    def applied(self, before_seq: int, epoch_ms: int, rows: Sequence[EventRow]) -> None:
+        """Learn from rows this process just wrote: at once if nothing else lies between, else through the log."""
+        if self._state is None:
+            return
+        with self.lock:
+            if self._state.seq == before_seq and epoch_ms == self._epoch_ms:
+                for row in rows:
+                    self._state.apply(row)
+                return
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Apply everything written since; rebuild when the counters' ground has moved."""
+        state = self._state
+        if state is None:
+            return
+        with self._database.read() as connection:
+            seq, epoch_ms = head(connection, self._tenant)
+            if epoch_ms != self._epoch_ms:
+                self._rebuild()
+                return
+            while state.seq < seq:
+                if not self._apply_batch(connection, state, seq):
+                    self._rebuild()
+                    return
+        self.last_tail = self._clock()
+
+    def _apply_batch(self, connection: Connection, state: LiveState, seq: int) -> bool:
+        """Apply the next rows; False when the counters must be built anew."""
+        after = state.seq
+        events = log_store.events_after(connection, self._tenant, after)
+        until = events[-1].seq if len(events) == log_store.TAIL_BATCH else seq
+        rows: list[tuple[int, Any]] = [(event.seq, event) for event in events]
+        rows += [(int(row.seq), row) for row in log_store.items_after(connection, self._tenant, after)]
+        rows += [(row[0], row) for row in log_store.users_after(connection, self._tenant, after)]
+        rows += [(row.seq, row) for row in log_store.operations_after(connection, self._tenant, after)]
+        if any(isinstance(row, Operation) and row.kind == "rebuild" for _, row in rows):
+            return False
+        rows = sorted((row for row in rows if row[0] <= until), key=lambda row: row[0])
+        for start in range(0, len(rows), APPLY_CHUNK):
+            with self.lock:
+                if self._state is not state:  # rebuilt meanwhile by another thread
+                    state.seq = seq
+                    return True
+                for row_seq, row in rows[start : start + APPLY_CHUNK]:
+                    if row_seq > state.seq:
+                        self._apply(connection, state, row)
+                        state.seq = row_seq
+        with self.lock:
+            state.seq = max(state.seq, until)
+        return True
+
+    def _apply(self, connection: Connection, state: LiveState, row: Any) -> None:
+        if isinstance(row, EventRow):
+            state.apply(row)
+        elif isinstance(row, Operation):
+            self._operate(connection, state, row)
+        elif isinstance(row, tuple) and not hasattr(row, "item_id"):
+            state.traits[row[1]] = row[2]
+        else:
+            state.catalog.put(row)
+
+    def _operate(self, connection: Connection, state: LiveState, operation: Operation) -> None:
+        payload = operation.payload
+        if operation.kind == "items_deleted":
+            for item_id in payload["ids"]:
+                state.catalog.remove(item_id)
+        elif operation.kind == "users_deleted":
+            for user_id in self._resolved(state, payload["user_hashes"]):
+                state.traits.pop(user_id, None)
+        elif operation.kind == "users_forgotten":
+            for user_id in self._resolved(state, payload["user_hashes"]):
+                state.forget_user(user_id)
+        elif operation.kind == "events_deleted":
+            users = self._resolved(state, payload["user_hashes"])
+            left = log_store.events_of_users(connection, self._tenant, users, operation.seq)
+            state.relearn_users(users, left)
+        elif operation.kind == "settings":
+            self._on_settings(connection)
+
+    def _resolved(self, state: LiveState, user_hashes: Sequence[str]) -> list[str]:
+        """Users known here by hash: operations outlive an erasure, so they never hold a user id."""
+        wanted = set(user_hashes)
+        known = {*state.histories.user_index, *state.traits}
+        return sorted(user_id for user_id in known if self._user_hash(user_id) in wanted)
+
+    def _rebuild(self) -> None:
+        with self.lock:
+            self._state = None
+            self._build()
+
+    def _build(self) -> LiveState:
+        with self._database.read() as connection:
+            seq, epoch_ms = head(connection, self._tenant)
+            self._on_settings(connection)
+            state = LiveState(self._counters(connection, self._tenant, epoch_ms))
+            for row in log_store.items_after(connection, self._tenant, 0):
+                state.catalog.put(row)
+            for _, user_id, traits in log_store.users_after(connection, self._tenant, 0):
+                state.traits[user_id] = traits
+            load_events(state, log_store.all_events(connection, self._tenant, seq))
+        state.seq = seq
+        self._epoch_ms = epoch_ms
+        self._on_built(state)
+        self._state = state
+        self.last_tail = self._clock()
+        log.info("engine_state_built", extra={"seq": seq, "items": state.catalog.size})
+        return state
+
+
+class Heartbeat:
+    """A daemon thread that calls ``beat`` every interval; after a fork ``ensure`` starts a new one."""
+
+    def __init__(self, beat: Callable[[], None], interval_s: float = TAIL_INTERVAL_S) -> None:
+        self._beat = beat
+        self._interval_s = interval_s
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._guard = threading.Lock()
+
+    def ensure(self) -> None:
+        """Start the thread unless it runs."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        with self._guard:
+            if self._thread is None or not self._thread.is_alive():
+                self._stop.clear()
+                self._thread = threading.Thread(target=self._run, name="recsys-engine-tail", daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        """Stop and wait for the last beat to finish."""
+        self._stop.set()
+        if self._thread is not None and self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval_s):
+            try:
+                self._beat()
+            except EngineUnavailableError as error:
+                log.warning("engine_tail_failed", extra={"error": str(error)})
+            except Exception:  # the thread must outlive a surprise; readiness reports the growing lag
+                log.exception("engine_tail_crashed")

@@ -1,0 +1,84 @@
+"""Stored settings of a tenant, read once per change and kept as plain values."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from types import MappingProxyType
+from typing import Any
+
+from recsys_engine.contract.entities import EventTypeConfig
+from recsys_engine.service.recipes import (
+    DEFAULT_HALF_LIVES_DAYS,
+    DEFAULT_TYPE_NAMES,
+    DEFAULT_TYPE_WEIGHTS,
+    FALLBACK_HALF_LIFE_DAYS,
+)
+from recsys_engine.signals.decay import DAY_MS
+from recsys_engine.signals.state import CounterSettings
+from recsys_engine.store.documents import Document
+
+EVENT_TYPE = "event_type"
+_NO_DOCUMENTS: Mapping[str, Mapping[str, Document]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSettings:
+    """Every settings document by kind and key, and a digest that names this exact set."""
+
+    by_kind: Mapping[str, Mapping[str, Document]] = field(default_factory=lambda: _NO_DOCUMENTS)
+    digest: str = "0" * 8
+
+    def of_kind(self, kind: str) -> Mapping[str, Document]:
+        return self.by_kind.get(kind, {})
+
+
+def settings_from(found: list[Document]) -> StoredSettings:
+    """Group documents and name the set."""
+    by_kind: dict[str, dict[str, Document]] = {}
+    for document in found:
+        by_kind.setdefault(document.kind, {})[document.key] = document
+    text = json.dumps([[d.kind, d.key, d.body] for d in found], sort_keys=True)
+    return StoredSettings(by_kind, blake2b(text.encode(), digest_size=4).hexdigest())
+
+
+def event_types(settings: StoredSettings) -> tuple[EventTypeConfig, ...]:
+    """Effective types, defaults under the tenant's own, ordered by type; inactive ones included."""
+    effective = {
+        type_: EventTypeConfig(
+            type_, weight, DEFAULT_TYPE_NAMES[type_], DEFAULT_HALF_LIVES_DAYS[type_], True, "default"
+        )
+        for type_, weight in DEFAULT_TYPE_WEIGHTS.items()
+    }
+    for document in settings.of_kind(EVENT_TYPE).values():
+        effective[document.body["type"]] = _event_type(document.body)
+    return tuple(effective[type_] for type_ in sorted(effective))
+
+
+def _event_type(body: Mapping[str, Any]) -> EventTypeConfig:
+    return EventTypeConfig(
+        body["type"], body["weight"], body.get("name"), body.get("half_life_days"), body.get("is_active", True)
+    )
+
+
+def type_weights(settings: StoredSettings) -> dict[int, float]:
+    """Weight per active type."""
+    return {config.type: config.weight for config in event_types(settings) if config.is_active}
+
+
+def half_lives_ms(settings: StoredSettings) -> dict[int, int]:
+    """Half-life per type in milliseconds."""
+    return {
+        config.type: round((config.half_life_days or FALLBACK_HALF_LIFE_DAYS) * DAY_MS)
+        for config in event_types(settings)
+    }
+
+
+def shortest_half_life_ms(settings: StoredSettings) -> int:
+    """The half-life that decides how long an epoch may last, at most 3 days."""
+    return max(min(3 * DAY_MS, *half_lives_ms(settings).values()), 1)
+
+
+def counter_settings(settings: StoredSettings, epoch_ms: int) -> CounterSettings:
+    """What the live counters are built with."""
+    return CounterSettings(epoch_ms, half_lives_ms(settings), round(FALLBACK_HALF_LIFE_DAYS * DAY_MS))

@@ -1,0 +1,79 @@
+"""Each shopper's own events as arrays, oldest first in log order."""
+
+import numpy as np
+
+from recsys_engine.domain import EMPTY_HISTORY, FloatArray, History, IntArray
+
+# Columns of a user's matrix. Everything fits a float64 exactly (basket codes have 48 bits).
+ITEM, TS_MS, TYPE, VALUE, BASKET = range(5)
+_FIRST_CAPACITY = 8
+
+
+class Histories:
+    """User index → matrix of events. Rows from the build are shared slices until the user's first new event."""
+
+    def __init__(self) -> None:
+        self.user_ids: list[str] = []
+        self.user_index: dict[str, int] = {}
+        self._base = np.empty((0, 5))
+        self._offsets = np.zeros(1, np.int64)
+        self._own: dict[int, tuple[FloatArray, int]] = {}
+
+    def index_of(self, user_id: str) -> int:
+        """The user's index, given on first sight."""
+        known = self.user_index.get(user_id)
+        if known is None:
+            known = self.user_index[user_id] = len(self.user_ids)
+            self.user_ids.append(user_id)
+        return known
+
+    def load(self, users: IntArray, rows: FloatArray) -> None:
+        """Take over a whole log: ``rows`` has the five columns in log order, ``users`` the index of each row."""
+        order = np.argsort(users, kind="stable")
+        self._base = np.ascontiguousarray(rows[order])
+        self._offsets = np.concatenate([[0], np.cumsum(np.bincount(users, minlength=len(self.user_ids)))])
+        self._own.clear()
+
+    def rows(self, user: int) -> FloatArray:
+        """The user's matrix, a view; do not write to it."""
+        own = self._own.get(user)
+        if own is not None:
+            return own[0][: own[1]]
+        if user + 1 < len(self._offsets):
+            return self._base[self._offsets[user] : self._offsets[user + 1]]
+        return self._base[:0]
+
+    def append(self, user: int, row: tuple[int, int, int, float, int]) -> None:
+        """Add one event at the end."""
+        own = self._own.get(user)
+        if own is None:
+            stored = self.rows(user)
+            matrix = np.empty((max(_FIRST_CAPACITY, 2 * len(stored)), 5))
+            matrix[: len(stored)] = stored
+            size = len(stored)
+        else:
+            matrix, size = own
+            if size == len(matrix):
+                matrix = np.concatenate([matrix, np.empty_like(matrix)])
+        matrix[size] = row
+        self._own[user] = (matrix, size + 1)
+
+    def replace(self, user: int, rows: FloatArray) -> None:
+        """Put other rows in place of a user's history."""
+        self._own[user] = (rows.copy(), len(rows))
+
+    def history(self, user_id: str | None, newest: int) -> History:
+        """The last ``newest`` events of a user, empty for strangers."""
+        user = self.user_index.get(user_id) if user_id else None
+        if user is None:
+            return EMPTY_HISTORY
+        rows = self.rows(user)[-newest:]
+        if not len(rows):
+            return EMPTY_HISTORY
+        return History(
+            rows[:, ITEM].astype(np.int64),
+            rows[:, TS_MS] / 1000.0,
+            rows[:, TYPE].astype(np.int64),
+            rows[:, VALUE].copy(),
+            rows[:, BASKET].astype(np.int64),
+        )

@@ -1,0 +1,118 @@
+"""Decayed counts of item pairs: a sorted base from the build plus a small dict of what came since."""
+
+import numpy as np
+import numpy.typing as npt
+
+from recsys_engine.domain import FloatArray, IntArray
+from recsys_engine.signals.decay import read_factor
+
+_FIRST_CAPACITY = 1024
+
+
+class PairCounts:
+    """``count[i → j]`` and the marginal ``total[i]``, int64 fixed point with one half-life.
+
+    A symmetric relation stores both directions. Reading an item costs its number of partners, not the catalogue.
+    """
+
+    def __init__(self, epoch_ms: int, half_life_ms: int) -> None:
+        self.epoch_ms = epoch_ms
+        self.half_life_ms = half_life_ms
+        self.totals = np.zeros(_FIRST_CAPACITY, np.int64)
+        self._starts = np.zeros(1, np.int64)
+        self._partners = np.empty(0, np.int32)
+        self._counts = np.empty(0, np.int64)
+        self._delta: dict[int, dict[int, int]] = {}
+        self._merged: dict[int, tuple[IntArray, npt.NDArray[np.int64]]] = {}
+
+    def load(self, left: IntArray, right: IntArray, weights: npt.NDArray[np.int64], size: int) -> None:
+        """Take over many pairs at once (directed; equal pairs are summed)."""
+        key = left * np.int64(size) + right
+        order = np.argsort(key, kind="stable")
+        key, weights = key[order], weights[order]
+        first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.empty(0, np.int64)
+        sums = np.add.reduceat(weights, first) if len(key) else np.empty(0, np.int64)
+        keys = key[first]
+        self._partners = (keys % size).astype(np.int32)
+        self._counts = sums
+        self._starts = np.searchsorted(keys // size, np.arange(size + 1))
+        self._delta.clear()
+        self._merged.clear()
+
+    def load_totals(self, items: IntArray, weights: npt.NDArray[np.int64], size: int) -> None:
+        """Take over the marginals."""
+        self.totals = np.zeros(max(size, _FIRST_CAPACITY), np.int64)
+        np.add.at(self.totals, items, weights)
+
+    def add(self, left: int, right: int, weight: int) -> None:
+        """Add to one directed pair."""
+        row = self._delta.get(left)
+        if row is None:
+            row = self._delta[left] = {}
+        row[right] = row.get(right, 0) + weight
+        self._merged.pop(left, None)
+
+    def add_total(self, item: int, weight: int) -> None:
+        """Add to one marginal."""
+        if item >= len(self.totals):
+            grown = np.zeros(max(item + 1, 2 * len(self.totals)), np.int64)
+            grown[: len(self.totals)] = self.totals
+            self.totals = grown
+        self.totals[item] += weight
+
+    def raw_row(self, item: int) -> tuple[IntArray, npt.NDArray[np.int64]]:
+        """Partners of an item (ascending) and their fixed-point counts, zeros left out."""
+        merged = self._merged.get(item)
+        if merged is None:
+            merged = self._merged[item] = self._merge(item)
+        return merged
+
+    def row(self, item: int, now_ms: int) -> tuple[IntArray, FloatArray]:
+        """Partners and their decayed counts now."""
+        partners, counts = self.raw_row(item)
+        decayed = counts * read_factor(now_ms, self.epoch_ms, self.half_life_ms)
+        return partners, decayed.astype(np.float64, copy=False)
+
+    def cosine_row(
+        self, item: int, now_ms: int, shrinkage: float, asymmetry: float = 0.5
+    ) -> tuple[IntArray, FloatArray]:
+        """Partners and count / ((total_i + s)^a · (total_j + s)^(1−a)); popularity cancels, rare pairs shrink.
+
+        Formula: cosine with shrinkage (Aiolli 2013, asymmetric cosine).
+        """
+        partners, counts = self.raw_row(item)
+        if not len(partners):
+            return partners, np.zeros(0)
+        factor = read_factor(now_ms, self.epoch_ms, self.half_life_ms)
+        own = max(float(self.totals[item]) if item < len(self.totals) else 0.0, 0.0) * factor + shrinkage
+        theirs = np.maximum(self.totals[partners], 0) * factor + shrinkage
+        cosines = counts * factor / (own**asymmetry * theirs ** (1 - asymmetry))
+        return partners, cosines.astype(np.float64, copy=False)
+
+    def nonzero(self) -> dict[tuple[int, int], int]:
+        """Every pair with a count, for comparing two states."""
+        size = max(len(self._starts) - 1, max(self._delta, default=-1) + 1)
+        found: dict[tuple[int, int], int] = {}
+        for left in range(size):
+            partners, counts = self._merge(left)
+            found.update({(left, int(p)): int(c) for p, c in zip(partners, counts, strict=True)})
+        return found
+
+    def _merge(self, item: int) -> tuple[IntArray, npt.NDArray[np.int64]]:
+        partners, counts = self._base_row(item)
+        delta = self._delta.get(item)
+        if delta:
+            fresh = np.fromiter(delta.keys(), np.int64, len(delta))
+            added = np.fromiter(delta.values(), np.int64, len(delta))
+            everyone, place = np.unique(np.concatenate([partners, fresh]), return_inverse=True)
+            summed = np.zeros(len(everyone), np.int64)
+            np.add.at(summed, place, np.concatenate([counts, added]))
+            partners, counts = everyone, summed
+        keep = counts > 0
+        return partners[keep].astype(np.int64), counts[keep]
+
+    def _base_row(self, item: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        if item + 1 >= len(self._starts):
+            return self._partners[:0], self._counts[:0]
+        part = slice(self._starts[item], self._starts[item + 1])
+        return self._partners[part], self._counts[part]

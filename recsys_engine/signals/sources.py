@@ -1,0 +1,249 @@
+"""The live signals behind the common face: each finds candidates and scores any items."""
+
+import numpy as np
+
+from recsys_engine.contract.entities import EventType
+from recsys_engine.domain import FloatArray, IntArray, Query
+from recsys_engine.signals.decay import DAY_MS
+from recsys_engine.signals.pairs import PairCounts
+from recsys_engine.signals.state import LiveState
+
+PAIR_SHRINKAGE = 5.0
+REPURCHASE_HALF_LIFE_S = 60 * DAY_MS / 1000
+PROFILE_ITEMS = 200
+CONTENT_PROFILE_ITEMS = 20
+_NOTHING: IntArray = np.empty(0, np.int64)
+
+
+def top(scores: FloatArray, limit: int) -> IntArray:
+    """Indices of the ``limit`` largest positive scores, best first, ties by lowest index."""
+    if len(scores) > 4 * limit:
+        part = np.argpartition(-scores, limit)[:limit]
+        cut = scores[part].min()
+        part = np.flatnonzero(scores >= cut) if cut > 0 else np.flatnonzero(scores > 0)
+    else:
+        part = np.flatnonzero(scores > 0)
+    return part[np.lexsort((part, -scores[part]))][:limit]
+
+
+class PopularitySource:
+    """Decayed popularity: Σ over event types of weight · decayed value. Recomputed at most every half second."""
+
+    name = "recent_popularity"
+    refresh_s = 0.5
+
+    def __init__(self, state: LiveState) -> None:
+        self._state = state
+        self._key: object = None
+        self._scores: FloatArray = np.zeros(0)
+        self._order: IntArray = _NOTHING
+
+    def candidates(self, query: Query, limit: int) -> IntArray:
+        self._refresh(query)
+        if len(self._order) < limit:
+            self._order = top(np.where(query.shelf.available, self._scores, 0.0), max(limit, 1000))
+        return self._order[:limit]
+
+    def scores(self, query: Query, items: IntArray) -> FloatArray:
+        self._refresh(query)
+        return self._scores[items]
+
+    def _refresh(self, query: Query) -> None:
+        weights = query.settings.type_weights
+        version = (self._state.popularity.version, self._state.catalog.version)
+        key = (version, int(query.now_s / self.refresh_s), query.shelf.size, tuple(weights.items()))
+        if key != self._key:
+            self._key = key
+            self._scores = self._compute(dict(weights), round(query.now_s * 1000), query.shelf.size)
+            self._order = _NOTHING
+
+    def _compute(self, weights: dict[int, float], now_ms: int, size: int) -> FloatArray:
+        return self._state.popularity.scores(weights, now_ms, size)
+
+
+class TrendSource(PopularitySource):
+    """Trend: the 7-day rate over the 120-day rate, shrunk by one event."""
+
+    name = "trend"
+
+    def _compute(self, weights: dict[int, float], now_ms: int, size: int) -> FloatArray:
+        return self._state.popularity.trend(weights, now_ms, size)
+
+
+class PairSource:
+    """Partners of the anchors under one pair relation, shrunk cosine, weighted over the anchors."""
+
+    def __init__(self, name: str, pairs: PairCounts, asymmetry: float = 0.5) -> None:
+        self.name = name
+        self._pairs = pairs
+        self._asymmetry = asymmetry
+        self._memo: tuple[object, FloatArray] = (None, np.zeros(0))
+
+    def candidates(self, query: Query, limit: int) -> IntArray:
+        return top(self._dense(query), limit)
+
+    def scores(self, query: Query, items: IntArray) -> FloatArray:
+        return self._dense(query)[items]
+
+    def per_anchor(self, query: Query, item: int) -> list[tuple[int, float]]:
+        """How much each anchor adds to an item's score, for explanations."""
+        shares = []
+        for anchor, weight in zip(query.anchors, query.anchor_weights, strict=True):
+            partners, cosines = self._row(query, int(anchor))
+            at = int(np.searchsorted(partners, item))
+            if at < len(partners) and partners[at] == item:
+                shares.append((int(anchor), float(weight * cosines[at])))
+        return shares
+
+    def _dense(self, query: Query) -> FloatArray:
+        if self._memo[0] is query:
+            return self._memo[1]
+        dense = np.zeros(query.shelf.size)
+        for anchor, weight in zip(query.anchors, query.anchor_weights, strict=True):
+            partners, cosines = self._row(query, int(anchor))
+            dense[partners] += weight * cosines
+        self._memo = (query, dense)
+        return dense
+
+    def _row(self, query: Query, anchor: int) -> tuple[IntArray, FloatArray]:
+        return self._pairs.cosine_row(anchor, round(query.now_s * 1000), PAIR_SHRINKAGE, self._asymmetry)
+
+
+class RawCoVisitSource:
+    """The plain co-visitation of the base formula: decayed pair count, maximum over the anchors."""
+
+    name = "co_visitation_raw"
+
+    def __init__(self, pairs: PairCounts) -> None:
+        self._pairs = pairs
+
+    def candidates(self, query: Query, limit: int) -> IntArray:
+        return top(self._dense(query), limit)
+
+    def scores(self, query: Query, items: IntArray) -> FloatArray:
+        return self._dense(query)[items]
+
+    def _dense(self, query: Query) -> FloatArray:
+        dense = np.zeros(query.shelf.size)
+        for anchor in query.anchors:
+            partners, counts = self._pairs.row(int(anchor), round(query.now_s * 1000))
+            dense[partners] = np.maximum(dense[partners], counts)
+        return dense
+
+
+class RepurchaseSource:
+    """What this shopper buys again: Σ over their purchases of 0.5^(age/60 d), times how due the item is.
+
+    Due = elapsed/gap capped to [0.3, 1] with gap the shopper's own mean gap for the item (1 when bought once).
+    """
+
+    name = "repurchase"
+
+    def candidates(self, query: Query, limit: int) -> IntArray:
+        items, scores = self._own(query)
+        return items[np.lexsort((items, -scores))][:limit]
+
+    def scores(self, query: Query, items: IntArray) -> FloatArray:
+        own, scores = self._own(query)
+        out = np.zeros(len(items))
+        if len(own):
+            at = np.minimum(np.searchsorted(own, items), len(own) - 1)
+            out = np.where(own[at] == items, scores[at], 0.0)
+        return out
+
+    def _own(self, query: Query) -> tuple[IntArray, FloatArray]:
+        history = query.history
+        bought = history.types == EventType.PURCHASE
+        if not bought.any():
+            return _NOTHING, np.zeros(0)
+        ts = history.ts_s[bought]
+        age = np.maximum(query.now_s - ts, 0.0)
+        items, at = np.unique(history.items[bought], return_inverse=True)
+        counts = np.bincount(at, 0.5 ** (age / REPURCHASE_HALF_LIFE_S))
+        first, last = np.full(len(items), np.inf), np.full(len(items), -np.inf)
+        np.minimum.at(first, at, ts)
+        np.maximum.at(last, at, ts)
+        times = np.bincount(at)
+        gap = np.where(times > 1, (last - first) / np.maximum(times - 1, 1), 0.0)
+        due = np.where(gap > 0, np.clip((query.now_s - last) / np.maximum(gap, 1.0), 0.3, 1.0), 1.0)
+        return items, np.asarray(counts * due, np.float64)
+
+
+class TagProfileSource:
+    """Overlap of an item's tags with the shopper's tag profile (top tags of their recent events, weights sum to 1)."""
+
+    name = "personalization"
+
+    def __init__(self) -> None:
+        self._memo: tuple[object, FloatArray] = (None, np.zeros(0))
+
+    def candidates(self, query: Query, limit: int) -> IntArray:
+        profile = self.profile(query)
+        if not profile.any():
+            return _NOTHING
+        return top(profile[query.shelf.tags].sum(1), limit)
+
+    def scores(self, query: Query, items: IntArray) -> FloatArray:
+        profile = self.profile(query)
+        overlap: FloatArray = profile[query.shelf.tags[items]].sum(1)
+        return overlap
+
+    def profile(self, query: Query) -> FloatArray:
+        """Weight per tag code; one extra cell at the end catches the padding and stays 0."""
+        if self._memo[0] is query:
+            return self._memo[1]
+        tags = query.shelf.tags
+        weights = np.zeros(int(tags.max(initial=-1)) + 2)
+        history, settings = query.history, query.settings
+        keep = history.ts_s >= query.now_s - settings.profile_window_days * 86400
+        items = np.concatenate([history.items[keep][-PROFILE_ITEMS:], query.session])
+        if len(items):
+            types = np.concatenate([history.types[keep][-PROFILE_ITEMS:], np.zeros(len(query.session), np.int64)])
+            strength = np.array([settings.type_weights.get(int(type_), 0.0) for type_ in types])
+            np.add.at(weights, tags[items], strength[:, None])
+            weights[-1] = 0.0
+            weights = _only_top(weights, settings.profile_top_n)
+        self._memo = (query, weights)
+        return weights
+
+
+def _only_top(weights: FloatArray, count: int) -> FloatArray:
+    if np.count_nonzero(weights) > count:
+        keep = top(weights, count)
+        thin = np.zeros_like(weights)
+        thin[keep] = weights[keep]
+        weights = thin
+    total = weights.sum()
+    return weights / total if total > 0 else weights
+
+
+class ContentSource:
+    """Cosine of sentence embeddings: to the anchors (weighted), best first. 0 for items without a vector."""
+
+    name = "content_similarity"
+
+    def __init__(self) -> None:
+        self._memo: tuple[object, FloatArray] = (None, np.zeros(0))
+
+    def candidates(self, query: Query, limit: int) -> IntArray:
+        return top(self._dense(query), limit)
+
+    def scores(self, query: Query, items: IntArray) -> FloatArray:
+        return self._dense(query)[items]
+
+    def _dense(self, query: Query) -> FloatArray:
+        if self._memo[0] is query:
+            return self._memo[1]
+        shelf = query.shelf
+        dense = np.zeros(shelf.size)
+        rows = shelf.embedding_row[query.anchors[:CONTENT_PROFILE_ITEMS]]
+        known = rows >= 0
+        if known.any():
+            weights = query.anchor_weights[:CONTENT_PROFILE_ITEMS][known].astype(np.float32)
+            towards = weights @ shelf.embeddings[rows[known]]
+            has = shelf.embedding_row >= 0
+            cosines = shelf.embeddings @ towards
+            dense[has] = np.maximum(cosines[shelf.embedding_row[has]], 0.0)
+            dense[query.anchors] = 0.0
+        self._memo = (query, dense)
+        return dense

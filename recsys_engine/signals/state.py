@@ -1,0 +1,112 @@
+"""The live state of one tenant in one process: a pure function of a prefix of the log."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import numpy as np
+
+from recsys_engine.domain import FloatArray
+from recsys_engine.signals.catalog import Catalog
+from recsys_engine.signals.decay import DAY_MS, weight_at
+from recsys_engine.signals.histories import ITEM, TS_MS, TYPE, VALUE, Histories
+from recsys_engine.signals.interactions import basket_partners, covisit_partners, sequence_partners
+from recsys_engine.signals.pairs import PairCounts
+from recsys_engine.signals.popularity import Popularity
+from recsys_engine.store.log import EventRow
+
+PAIR_HALF_LIFE_MS = 90 * DAY_MS
+SEQUENCE_HALF_LIFE_MS = 30 * DAY_MS
+UNNAMED_ORDER_MS = 30 * 60_000
+"""Purchases without an order id belong together when they fall into the same half hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class CounterSettings:
+    """What the counters are built with; a change means a rebuild."""
+
+    epoch_ms: int
+    half_lives_ms: Mapping[int, int] = field(default_factory=dict)
+    default_half_life_ms: int = 14 * DAY_MS
+    covisit_window_ms: int = 28 * DAY_MS
+
+
+class LiveState:
+    """Applies log rows one by one. ``seq`` is the last row applied."""
+
+    def __init__(self, settings: CounterSettings) -> None:
+        self.settings = settings
+        self.seq = 0
+        self.catalog = Catalog()
+        self.histories = Histories()
+        self.traits: dict[str, Mapping[str, object]] = {}
+        self.popularity = Popularity(settings.epoch_ms, dict(settings.half_lives_ms), settings.default_half_life_ms)
+        self.covisit = PairCounts(settings.epoch_ms, PAIR_HALF_LIFE_MS)
+        self.sequence = PairCounts(settings.epoch_ms, SEQUENCE_HALF_LIFE_MS)
+        self.basket = PairCounts(settings.epoch_ms, PAIR_HALF_LIFE_MS)
+
+    def apply(self, event: EventRow) -> None:
+        """Learn from one event. Impressions and events without an item teach nothing here."""
+        self.seq = max(self.seq, event.seq)
+        if event.is_impression or not event.item_id:
+            return
+        user = self.histories.index_of(event.user_id)
+        item = self.catalog.index_of(event.item_id)
+        earlier = self.histories.rows(user)
+        row = (item, event.ts_ms, event.type, event.value, basket_code(event))
+        self._count(earlier, np.array(row, np.float64), 1)
+        self.histories.append(user, row)
+
+    def forget_user(self, user_id: str) -> None:
+        """Take back everything a user contributed; afterwards no signal differs from one that never saw them."""
+        user = self.histories.user_index.get(user_id)
+        self.traits.pop(user_id, None)
+        if user is None:
+            return
+        rows = self.histories.rows(user)
+        for place in range(len(rows)):
+            self._count(rows[:place], rows[place], -1)
+        self.histories.replace(user, np.empty((0, 5)))
+
+    def relearn_users(self, user_ids: Iterable[str], events: Sequence[EventRow]) -> None:
+        """Put ``events`` (all that is left of these users, in log order) in place of what they contributed."""
+        for user_id in user_ids:
+            traits = self.traits.get(user_id)
+            self.forget_user(user_id)
+            if traits is not None:
+                self.traits[user_id] = traits
+        for event in events:
+            self.apply(event)
+
+    def _count(self, earlier: FloatArray, row: FloatArray, sign: int) -> None:
+        item, ts_ms = int(row[ITEM]), int(row[TS_MS])
+        epoch_ms = self.settings.epoch_ms
+        self.popularity.add(item, int(row[TYPE]), float(row[VALUE]), ts_ms, sign)
+        pair_weight = sign * weight_at(ts_ms, epoch_ms, PAIR_HALF_LIFE_MS)
+        for other in covisit_partners(earlier, row, self.settings.covisit_window_ms):
+            self.covisit.add(item, other, pair_weight)
+            self.covisit.add(other, item, pair_weight)
+        self.covisit.add_total(item, pair_weight)
+        step_weight = sign * weight_at(ts_ms, epoch_ms, SEQUENCE_HALF_LIFE_MS)
+        for other in sequence_partners(earlier, row):
+            self.sequence.add(other, item, step_weight)
+        self.sequence.add_total(item, step_weight)
+        lines = basket_partners(earlier, row)
+        if lines is None:
+            return
+        for other in lines:
+            self.basket.add(item, other, pair_weight)
+            self.basket.add(other, item, pair_weight)
+        self.basket.add_total(item, pair_weight)
+
+
+def basket_code(event: EventRow) -> int:
+    """A number equal for lines of one order of one user; collisions within a user are negligible (48 bits)."""
+    if event.order_id:
+        return order_code(event.order_id)
+    return -(event.ts_ms // UNNAMED_ORDER_MS)
+
+
+def order_code(order_id: str) -> int:
+    """48-bit code of an order id."""
+    return int.from_bytes(blake2b(order_id.encode(), digest_size=6).digest(), "big")

@@ -1,0 +1,59 @@
+"""Exploration with known odds: some places are given to a random candidate from further down the list."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from recsys_engine.domain import Choice
+
+REACH = 50
+"""A random candidate comes from the next this many rows by score."""
+
+
+class Places(Protocol):
+    """The caps of the list being made, by pool row."""
+
+    def fits(self, row: int) -> bool:
+        """Would one more of this kind be allowed?"""
+
+    def take(self, row: int) -> None:
+        """Count a row that is on the list."""
+
+    def release(self, row: int) -> None:
+        """Undo ``take``."""
+
+
+def explore(
+    chosen: Sequence[Choice],
+    order: Sequence[int],
+    rate: float,
+    rng: np.random.Generator,
+    places: Places,
+) -> list[Choice]:
+    """Give each scored place but the first, with probability ``rate``, to a uniform draw from the reserve.
+
+    Only rows that the caps allow in that place are drawn. A kept choice had probability 1 − rate, a drawn one
+    rate / (number of allowed rows at that step). No repeats, same length.
+    """
+    taken = {choice.row for choice in chosen}
+    reserve = [int(row) for row in order if int(row) not in taken][:REACH]
+    if rate <= 0 or not reserve:
+        return list(chosen)
+    out: list[Choice] = []
+    for place, choice in enumerate(chosen):
+        if choice.how != "score" or place == 0:
+            out.append(choice)
+            continue
+        allowed: list[int] = []
+        if rng.random() < rate:
+            places.release(choice.row)
+            allowed = [row for row in reserve if places.fits(row)]
+            drawn = allowed[int(rng.integers(len(allowed)))] if allowed else choice.row
+            places.take(drawn)
+        if not allowed:
+            out.append(Choice(choice.row, "score", choice.penalty, choice.max_similarity, 1 - rate))
+            continue
+        reserve.remove(drawn)
+        out.append(Choice(drawn, "exploration", propensity=rate / len(allowed)))
+    return out

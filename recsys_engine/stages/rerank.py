@@ -1,0 +1,123 @@
+"""Choosing the order: relevance against similarity to what is already chosen, under caps.
+
+Greedy maximal marginal relevance (Carbonell & Goldstein 1998): each step takes the candidate with the largest
+``λ·s/max(s) − (1−λ)·max Jaccard(tags)``; ties go to the better score, then the lower item index. The step order is the
+list order.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from recsys_engine.domain import Choice, FloatArray, Pool, Settings, Shelf
+
+WINDOW = 200
+"""MMR looks at this many best candidates; the rest keep score order."""
+
+
+@dataclass(slots=True)
+class Caps:
+    """Running counts against the brand, category and variant limits of one list."""
+
+    shelf: Shelf
+    settings: Settings
+    brands: Counter[int] = field(default_factory=Counter)
+    categories: Counter[int] = field(default_factory=Counter)
+    parents: set[int] = field(default_factory=set)
+
+    def hit(self, item: int) -> str | None:
+        """The limit that forbids one more of this kind, or None."""
+        settings, shelf = self.settings, self.shelf
+        brand, category = int(shelf.brand[item]), int(shelf.category[item])
+        if settings.brand_cap and brand >= 0 and self.brands[brand] >= settings.brand_cap:
+            return "brand_cap"
+        if settings.category_cap and category >= 0 and self.categories[category] >= settings.category_cap:
+            return "category_cap"
+        if settings.dedupe_variants and int(shelf.parent[item]) in self.parents:
+            return "variant"
+        return None
+
+    def release(self, item: int) -> None:
+        """Undo ``take``."""
+        self.brands[int(self.shelf.brand[item])] -= 1
+        self.categories[int(self.shelf.category[item])] -= 1
+        self.parents.discard(int(self.shelf.parent[item]))
+
+    def take(self, item: int) -> None:
+        """Count an item that is on the list."""
+        self.brands[int(self.shelf.brand[item])] += 1
+        self.categories[int(self.shelf.category[item])] += 1
+        if self.shelf.parent[item] >= 0:
+            self.parents.add(int(self.shelf.parent[item]))
+
+
+def choose(pool: Pool, order: Sequence[int], k: int, caps: Caps, lambda_: float) -> tuple[list[Choice], dict[int, str]]:
+    """Up to ``k`` choices from the pool rows in ``order`` (best first), and the rows a cap refused."""
+    if lambda_ >= 1.0:
+        return _by_score(pool, order, k, caps)
+    return _by_marginal_relevance(pool, order, k, caps, lambda_)
+
+
+def _by_score(pool: Pool, order: Sequence[int], k: int, caps: Caps) -> tuple[list[Choice], dict[int, str]]:
+    chosen: list[Choice] = []
+    refused: dict[int, str] = {}
+    for row in order:
+        if len(chosen) == k:
+            break
+        item = int(pool.items[row])
+        hit = caps.hit(item)
+        if hit is None:
+            caps.take(item)
+            chosen.append(Choice(int(row), "score"))
+        else:
+            refused[item] = hit
+    return chosen, refused
+
+
+def _by_marginal_relevance(
+    pool: Pool, order: Sequence[int], k: int, caps: Caps, lambda_: float
+) -> tuple[list[Choice], dict[int, str]]:
+    rows = np.asarray(order[: max(WINDOW, 2 * k)], np.int64)
+    if not len(rows):
+        return [], {}
+    best = float(pool.scores[rows].max())
+    relevance = pool.scores[rows] / best if best > 0 else np.zeros(len(rows))
+    similarity = tag_similarity(caps.shelf, pool, rows)
+    nearest = np.zeros(len(rows))
+    open_ = np.ones(len(rows), bool)
+    chosen: list[Choice] = []
+    refused: dict[int, str] = {}
+    while len(chosen) < k and open_.any():
+        value = np.where(open_, lambda_ * relevance - (1 - lambda_) * nearest, -np.inf)
+        at = int(value.argmax())
+        open_[at] = False
+        item = int(pool.items[rows[at]])
+        hit = caps.hit(item)
+        if hit is not None:
+            refused[item] = hit
+            continue
+        caps.take(item)
+        penalty = float((1 - lambda_) * nearest[at])
+        chosen.append(Choice(int(rows[at]), "score", penalty, float(nearest[at])))
+        nearest = np.maximum(nearest, similarity[at])
+    if len(chosen) < k:
+        more, hits = _by_score(pool, order[len(rows) :], k - len(chosen), caps)
+        chosen, refused = chosen + more, {**refused, **hits}
+    return chosen, refused
+
+
+def tag_similarity(shelf: Shelf, pool: Pool, rows: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> FloatArray:
+    """Jaccard similarity of facet tags between all pairs of rows; brand and category tags are left to the caps."""
+    items = pool.items[rows]
+    tags = np.where(shelf.facet_tags[items], shelf.tags[items], -1)
+    codes, place = np.unique(tags, return_inverse=True)
+    holds = np.zeros((len(rows), len(codes)), np.float32)
+    holds[np.arange(len(rows))[:, None], place.reshape(tags.shape)] = 1.0
+    holds[:, codes < 0] = 0.0
+    both = holds @ holds.T
+    sizes = holds.sum(1)
+    either = sizes[:, None] + sizes[None, :] - both
+    similarity: FloatArray = np.divide(both, either, out=np.zeros_like(both), where=either > 0).astype(np.float64)
+    return similarity

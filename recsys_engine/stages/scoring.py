@@ -1,0 +1,26 @@
+"""From features to scores: each feature over its maximum, times its weight; the row sum is the score."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from recsys_engine.domain import FloatArray, IntArray, Query
+
+
+class LinearRanker:
+    """score = Σ weight_f · feature_f / max over candidates of feature_f (0 where the maximum is 0)."""
+
+    version = "hybrid_v1"
+
+    def contributions(self, query: Query, items: IntArray, features: FloatArray, names: Sequence[str]) -> FloatArray:
+        weights = np.array([query.settings.weights.get(name, 0.0) for name in names])
+        return normalised(features) * weights if len(items) else features
+
+
+def normalised(features: FloatArray) -> FloatArray:
+    """Each column over its maximum; a column without a positive maximum becomes 0."""
+    if not len(features):
+        return features
+    highest = features.max(0)
+    scaled: FloatArray = np.where(highest > 0, features / np.where(highest > 0, highest, 1.0), 0.0)
+    return scaled

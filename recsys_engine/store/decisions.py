@@ -1,0 +1,90 @@
+"""Served lists, written in batches by the background thread."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from recsys_engine.store.tables import decisions
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One served list. ``body`` holds the request, the settings digest, the candidates and the final items."""
+
+    decision_id: str
+    request_id: str
+    ts_us: int
+    surface: str
+    user_hash: str | None
+    log_seq: int
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionQuery:
+    """What to look for; times are inclusive microseconds."""
+
+    from_us: int | None = None
+    to_us: int | None = None
+    user_hash: str | None = None
+    request_id: str | None = None
+    surface: str | None = None
+    limit: int = 50
+
+
+def write_decisions(connection: Connection, tenant: int, batch: Sequence[Decision]) -> None:
+    """Store many decisions at once."""
+    connection.execute(
+        insert(decisions),
+        [
+            {
+                "tenant": tenant,
+                "decision_id": decision.decision_id,
+                "request_id": decision.request_id,
+                "ts_us": decision.ts_us,
+                "surface": decision.surface,
+                "user_hash": decision.user_hash,
+                "log_seq": decision.log_seq,
+                "body": json.dumps(decision.body),
+            }
+            for decision in batch
+        ],
+    )
+
+
+def find_decisions(connection: Connection, tenant: int, query: DecisionQuery) -> list[Decision]:
+    """Matching decisions, newest first."""
+    where = [decisions.c.tenant == tenant]
+    if query.from_us is not None:
+        where.append(decisions.c.ts_us >= query.from_us)
+    if query.to_us is not None:
+        where.append(decisions.c.ts_us <= query.to_us)
+    for name in ("user_hash", "request_id", "surface"):
+        wanted = getattr(query, name)
+        if wanted:
+            where.append(decisions.c[name] == wanted)
+    order = (decisions.c.ts_us.desc(), decisions.c.decision_id)
+    rows = connection.execute(select(decisions).where(*where).order_by(*order).limit(query.limit))
+    return [_decision(row) for row in rows]
+
+
+def one_decision(connection: Connection, tenant: int, decision_id: str) -> Decision | None:
+    """A decision by id."""
+    where = (decisions.c.tenant == tenant, decisions.c.decision_id == decision_id)
+    row = connection.execute(select(decisions).where(*where)).one_or_none()
+    return None if row is None else _decision(row)
+
+
+def forget_decisions(connection: Connection, tenant: int, user_hashes: Sequence[str]) -> int:
+    """Delete every decision made for some users; returns how many went."""
+    where = (decisions.c.tenant == tenant, decisions.c.user_hash.in_(list(user_hashes)))
+    return int(connection.execute(delete(decisions).where(*where)).rowcount)
+
+
+def _decision(row: Any) -> Decision:
+    return Decision(
+        row.decision_id, row.request_id, row.ts_us, row.surface, row.user_hash, row.log_seq, json.loads(row.body)
+    )

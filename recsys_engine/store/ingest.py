@@ -1,0 +1,278 @@
+"""Writing to the log: upserts and events, each batch one transaction."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Table, insert, select, update
+
+from recsys_engine.contract.checks import event_problem, meta_text
+from recsys_engine.contract.entities import UNSET, Event, EventType, Item, Unset, User
+from recsys_engine.contract.errors import ContractError
+from recsys_engine.contract.responses import EventRejection, EventsResult
+from recsys_engine.store.database import lock_head, move_head
+from recsys_engine.store.log import EventRow
+from recsys_engine.store.tables import events, items, users
+
+_TEXT_FIELDS = ("brand", "category", "description", "image_url", "metadata_version")
+_LOOKUP_CHUNK = 500
+UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+SPAN_HALF_LIVES = 24
+REACH_BACK_HALF_LIVES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What one call wrote: the first number, the event rows in order, and the verdict per event."""
+
+    before_seq: int
+    epoch_ms: int
+    rows: tuple[EventRow, ...]
+    result: EventsResult
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    index: int
+    event: Event
+    ts_us: int
+    meta: str
+    digest: int
+
+
+def to_us(moment: datetime) -> int:
+    """Microseconds since 1970 of an aware moment."""
+    return (moment - UNIX_EPOCH) // _MICROSECOND
+
+
+def append_events(
+    connection: Connection, tenant: int, batch: Sequence[Event], now: datetime, shortest_half_life_ms: int
+) -> Appended:
+    """Judge every event alone, drop repeats, number and write the rest."""
+    drafts, rejected = _judge(batch, now)
+    seq, epoch_ms = lock_head(connection, tenant)
+    fresh, duplicates, conflicts = _without_repeats(connection, tenant, drafts)
+    rows = [_event_row(draft, seq + 1 + place) for place, draft in enumerate(fresh)]
+    if fresh:
+        written = [_event_values(tenant, row, draft) for row, draft in zip(rows, fresh, strict=True)]
+        connection.execute(insert(events), written)
+        epoch_ms = next_epoch_ms(epoch_ms, max(row.ts_ms for row in rows), shortest_half_life_ms)
+        move_head(connection, tenant, seq + len(rows), epoch_ms)
+    refusals = tuple(sorted((*rejected, *conflicts), key=lambda refusal: refusal.index))
+    return Appended(seq, epoch_ms, tuple(rows), EventsResult(len(rows), duplicates, refusals))
+
+
+def next_epoch_ms(epoch_ms: int, newest_ms: int, shortest_half_life_ms: int) -> int:
+    """The epoch to count from once ``newest_ms`` is in the log: unchanged until 24 shortest half-lives have passed.
+
+    Moving it keeps fixed-point cells far from overflow; everyone who sees a moved epoch rebuilds.
+    """
+    if epoch_ms and newest_ms <= epoch_ms + SPAN_HALF_LIVES * shortest_half_life_ms:
+        return epoch_ms
+    grid = REACH_BACK_HALF_LIVES * shortest_half_life_ms
+    return (newest_ms // grid - 1) * grid
+
+
+def _judge(batch: Sequence[Event], now: datetime) -> tuple[list[_Draft], list[EventRejection]]:
+    drafts: list[_Draft] = []
+    rejected: list[EventRejection] = []
+    now_us = to_us(now)
+    for index, event in enumerate(batch):
+        problem = event_problem(event, now)
+        if problem is not None:
+            rejected.append(_refusal(index, event, *problem))
+            continue
+        try:
+            meta = meta_text(event.meta) if event.meta else ""
+        except ContractError as error:
+            rejected.append(_refusal(index, event, error.code, error.message, "meta"))
+            continue
+        sent_us = None if event.ts is None else to_us(event.ts)
+        ts_us = now_us if sent_us is None else min(sent_us, now_us)
+        drafts.append(_Draft(index, event, ts_us, meta, _digest(event, sent_us, meta)))
+    return drafts, rejected
+
+
+def _digest(event: Event, sent_us: int | None, meta: str) -> int:
+    body = f"{event.user_id}\n{event.item_id}\n{event.type}\n{float(event.value)!r}\n{sent_us}\n{meta}"
+    return int.from_bytes(blake2b(body.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def _without_repeats(
+    connection: Connection, tenant: int, drafts: Sequence[_Draft]
+) -> tuple[list[_Draft], int, list[EventRejection]]:
+    known = _stored_digests(connection, tenant, [d.event.source_event_id for d in drafts if d.event.source_event_id])
+    fresh: list[_Draft] = []
+    conflicts: list[EventRejection] = []
+    duplicates = 0
+    for draft in drafts:
+        source_id = draft.event.source_event_id
+        seen = known.get(source_id) if source_id else None
+        if seen is None:
+            fresh.append(draft)
+            if source_id:
+                known[source_id] = draft.digest
+        elif seen == draft.digest:
+            duplicates += 1
+        else:
+            message = "another event was stored under this source_event_id"
+            conflicts.append(_refusal(draft.index, draft.event, "id_conflict", message, "source_event_id"))
+    return fresh, duplicates, conflicts
+
+
+def _stored_digests(connection: Connection, tenant: int, source_ids: Sequence[str]) -> dict[str, int]:
+    known: dict[str, int] = {}
+    for start in range(0, len(source_ids), _LOOKUP_CHUNK):
+        rows = connection.execute(
+            select(events.c.source_event_id, events.c.body_digest).where(
+                events.c.tenant == tenant, events.c.source_event_id.in_(source_ids[start : start + _LOOKUP_CHUNK])
+            )
+        )
+        known.update({source_id: int(digest) for source_id, digest in rows})
+    return known
+
+
+def _refusal(index: int, event: Event, code: str, message: str, path: str) -> EventRejection:
+    return EventRejection(index, code, message, event.source_event_id, path)
+
+
+def _event_row(draft: _Draft, seq: int) -> EventRow:
+    event = draft.event
+    order_id = event.meta.get("order_id")
+    return EventRow(
+        seq,
+        event.user_id,
+        event.item_id,
+        int(event.type),
+        float(event.value),
+        draft.ts_us // 1000,
+        order_id[:200] if isinstance(order_id, str) and order_id else None,
+        is_impression(event),
+    )
+
+
+def is_impression(event: Event) -> bool:
+    """A view of a card, not of a product: it shows what was offered and says nothing about taste.
+
+    Told by ``meta.kind`` = ``impression`` or, where ``kind`` is absent, by a widget and a rank on a view.
+    """
+    if event.type != EventType.VIEW:
+        return False
+    kind = event.meta.get("kind")
+    return kind == "impression" or (kind is None and "widget" in event.meta and "rank" in event.meta)
+
+
+def _event_values(tenant: int, row: EventRow, draft: _Draft) -> dict[str, Any]:
+    return {
+        "tenant": tenant,
+        "seq": row.seq,
+        "user_id": row.user_id,
+        "item_id": row.item_id,
+        "type": row.type,
+        "value": row.value,
+        "ts_us": draft.ts_us,
+        "meta": draft.meta or None,
+        "order_id": row.order_id,
+        "is_impression": row.is_impression,
+        "source_event_id": draft.event.source_event_id,
+        "body_digest": draft.digest,
+    }
+
+
+def upsert_items(connection: Connection, tenant: int, batch: Sequence[Item], now: datetime) -> int:
+    """Insert or update items already checked; fields left out keep their value. Returns the first number before."""
+    latest = {item.item_id: item for item in _merged(batch)}
+    seq, _ = lock_head(connection, tenant)
+    stored = _stored(connection, items, items.c.item_id, tenant, list(latest))
+    now_us = to_us(now)
+    for place, item in enumerate(latest.values()):
+        values = _item_values(item, is_new=item.item_id not in stored)
+        stamped = {**values, "seq": seq + 1 + place, "updated_us": now_us}
+        key = {"tenant": tenant, "item_id": item.item_id}
+        _write(connection, items, key, stamped, is_new=item.item_id not in stored)
+    move_head(connection, tenant, seq + len(latest))
+    return seq
+
+
+def _merged(batch: Sequence[Item]) -> list[Item]:
+    merged: dict[str, Item] = {}
+    for item in batch:
+        earlier = merged.get(item.item_id)
+        merged[item.item_id] = item if earlier is None else _overlay(earlier, item)
+    return list(merged.values())
+
+
+def _overlay(earlier: Item, later: Item) -> Item:
+    changes = {name: getattr(later, name) for name in Item.__slots__ if getattr(later, name) is not UNSET}
+    return Item(**{**{name: getattr(earlier, name) for name in Item.__slots__}, **changes})
+
+
+def upsert_users(connection: Connection, tenant: int, batch: Sequence[User], now: datetime) -> int:
+    """Insert or update users already checked. Returns the last number before."""
+    latest = {user.user_id: user for user in batch}
+    seq, _ = lock_head(connection, tenant)
+    stored = _stored(connection, users, users.c.user_id, tenant, list(latest))
+    now_us = to_us(now)
+    for place, user in enumerate(latest.values()):
+        is_new = user.user_id not in stored
+        stamped: dict[str, Any] = {"seq": seq + 1 + place, "updated_us": now_us}
+        if is_new or not isinstance(user.traits, Unset):
+            stamped["traits"] = json.dumps(_plain(user.traits))
+        _write(connection, users, {"tenant": tenant, "user_id": user.user_id}, stamped, is_new=is_new)
+    move_head(connection, tenant, seq + len(latest))
+    return seq
+
+
+def _stored(connection: Connection, table: Any, key: Any, tenant: int, ids: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for start in range(0, len(ids), _LOOKUP_CHUNK):
+        chunk = ids[start : start + _LOOKUP_CHUNK]
+        found.update(connection.execute(select(key).where(table.c.tenant == tenant, key.in_(chunk))).scalars())
+    return found
+
+
+def _write(
+    connection: Connection, table: Table, key: Mapping[str, Any], stamped: Mapping[str, Any], *, is_new: bool
+) -> None:
+    if is_new:
+        connection.execute(insert(table).values(**key, created_us=stamped["updated_us"], **stamped))
+    else:
+        where = [table.c[name] == value for name, value in key.items()]
+        connection.execute(update(table).where(*where).values(**stamped))
+
+
+def _plain(value: Mapping[str, Any] | Unset | None) -> dict[str, Any]:
+    return {} if isinstance(value, Unset) or value is None else dict(value)
+
+
+def _item_values(item: Item, *, is_new: bool) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if is_new or not isinstance(item.available, Unset):
+        values["available"] = True if isinstance(item.available, Unset) else item.available
+    if is_new or item.price is not UNSET:
+        values["price"] = None if isinstance(item.price, Unset) else item.price
+    for name in _TEXT_FIELDS:
+        given = getattr(item, name)
+        if is_new or given is not UNSET:
+            values[name] = None if given is UNSET else given
+    for name in ("tags", "category_path"):
+        given = getattr(item, name)
+        if is_new or given is not UNSET:
+            values[name] = json.dumps(list(given or ()))
+    if is_new or item.props is not UNSET:
+        values["props"] = json.dumps(_plain(item.props))
+    if not isinstance(item.embedding, Unset):
+        values["embedding"] = _embedding_bytes(item.embedding)
+        values["embedding_is_derived"] = False
+    elif is_new:
+        values["embedding_is_derived"] = False
+    return values
+
+
+def _embedding_bytes(embedding: Sequence[float] | None) -> bytes | None:
+    return np.asarray(embedding, dtype="<f4").tobytes() if embedding else None
