@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from flask import current_app
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import LoginManager
@@ -42,6 +43,11 @@ csrf = CSRFProtect()
 htmx = Htmx()
 migrate = Migrate(compare_type=True, render_as_batch=True)
 limiter = Limiter(key_func=get_remote_address, headers_enabled=True)
+
+
+def handle(name: str) -> Any:
+    """What the composition root put under `name`: recsys, clock, settings. For job shells, which have no request."""
+    return current_app.extensions[name]
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql, sqlite
 
 from shop_app.core.attribution import Attribution
 from shop_app.core.events import EventKind
@@ -11,6 +15,12 @@ from shop_app.core.ids import new_anonymous_key
 from shop_app.core.shopper import Shopper
 from shop_app.extensions import db
 from shop_app.tracking.models import TrackedEvent
+from shop_app.tracking.schemas import BrowserEvent
+
+BROWSER_PREFIX = "b_"
+"""Browsers choose the rest of the id, so they can never take the id of an order's event."""
+MAX_DELAY = timedelta(days=7)
+"""An event that waited longer in a browser is dated no further back than this, and flagged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,12 +42,89 @@ class BusinessEvent:
 def record_business_events(events: Sequence[BusinessEvent], shopper: Shopper, now: datetime) -> None:
     """Add `events` to the log, inside the caller's transaction.
 
-    Without consent to personalisation the person is replaced by a key made for this call alone: what was bought
-    together is still learned, who bought it is not.
+    Without consent the person is replaced by a key made for this call alone: what was bought together is still
+    learned, who bought it is not. Consent to analytics only gives a key that dies with the session.
     """
-    key = shopper.key if shopper.consent.personalisation else new_anonymous_key()
-    session_id = shopper.session_id if shopper.consent.personalisation else None
+    key, session_id = _identity(shopper)
     db.session.add_all(_row(event, key, session_id, shopper, now) for event in events)
+
+
+def record_browser_events(
+    events: Sequence[BrowserEvent], shopper: Shopper, *, sent_ms: int, received_at: datetime
+) -> set[str]:
+    """Add valid browser events in one statement; returns the ids that were new. The rest were known already.
+
+    The server says who, in which session and when: occurred = received − (sent − created), clamped to the past week.
+    """
+    if not events:
+        return set()
+    key, session_id = _identity(shopper)
+    rows = [_browser_row(event, key, session_id, shopper, sent_ms, received_at) for event in events]
+    statement = _insert(rows).on_conflict_do_nothing(index_elements=["source_event_id"])
+    stored = db.session.scalars(statement.returning(TrackedEvent.source_event_id))
+    return {source_event_id.removeprefix(BROWSER_PREFIX) for source_event_id in stored}
+
+
+def _insert(rows: Sequence[Mapping[str, Any]]) -> "postgresql.Insert | sqlite.Insert":
+    table = TrackedEvent.__table__
+    assert isinstance(table, Table)
+    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
+    return insert(table).values(rows)
+
+
+def _identity(shopper: Shopper) -> tuple[str, str | None]:
+    """Key and session an event may carry: the person's own, one that dies with the session, or one used once."""
+    if shopper.consent.personalisation:
+        return shopper.key, shopper.session_id
+    if shopper.consent.analytics:
+        return "a_" + shopper.session_id.removeprefix("s_"), shopper.session_id
+    return new_anonymous_key(), None
+
+
+def _browser_row(
+    event: BrowserEvent, key: str, session_id: str | None, shopper: Shopper, sent_ms: int, received_at: datetime
+) -> dict[str, Any]:
+    waited = timedelta(milliseconds=sent_ms - event.created_ms)
+    delay = min(max(waited, timedelta(0)), MAX_DELAY)
+    return {
+        "source_event_id": BROWSER_PREFIX + event.event_id,
+        "type": int(event.kind),
+        "shopper_key": key,
+        "session_id": session_id,
+        "item_id": event.item_id,
+        "value": 1.0,
+        "occurred_at": received_at - delay,
+        "received_at": received_at,
+        "client_created_at": _moment(event.created_ms),
+        "client_sent_at": _moment(sent_ms),
+        "surface": event.surface,
+        "widget": event.widget,
+        "rank": event.rank,
+        "request_id": event.request_id,
+        "recommended": event.is_recommended,
+        "meta": _browser_meta(event, is_clamped=delay != waited),
+        "is_bot": shopper.is_bot,
+        "is_qa": shopper.is_qa,
+        "delivery": "pending",
+        "next_attempt_at": received_at,
+        "attempts": 0,
+    }
+
+
+def _browser_meta(event: BrowserEvent, *, is_clamped: bool) -> dict[str, Any]:
+    """Addresses are cut to what cannot name a person: our own path, the referrer's host."""
+    meta = {
+        "kind": "impression" if event.is_impression else "",
+        "href": urlsplit(event.href).path,
+        "text": event.text,
+        "referrer": urlsplit(event.referrer).hostname or "",
+        "clock": "clamped" if is_clamped else "",
+    }
+    return {name: value for name, value in meta.items() if value}
+
+
+def _moment(epoch_ms: int) -> datetime:
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC)
 
 
 def _row(event: BusinessEvent, key: str, session_id: str | None, shopper: Shopper, now: datetime) -> TrackedEvent:

@@ -1,0 +1,61 @@
+"""The choice about tracking: what is asked, in which words, and what was answered."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from shop_app.core.shopper import Consent
+from shop_app.extensions import db
+from shop_app.tracking.models import ConsentRecord
+
+TEXT_VERSION = "2026-11"
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """One thing a person can say yes or no to."""
+
+    name: str
+    title: str
+    text: str
+    is_required: bool = False
+
+
+PURPOSES = (
+    Purpose(
+        "essential",
+        "Essential",
+        "Keeps your basket, your sign-in and this choice. The shop does not work without it.",
+        is_required=True,
+    ),
+    Purpose(
+        "analytics",
+        "Measurement",
+        "Counts which products and lists are seen and clicked during a visit, so that we can improve the shop.",
+    ),
+    Purpose(
+        "personalisation",
+        "Recommendations for you",
+        "Remembers what you look at and buy, so that the products we suggest fit you.",
+    ),
+)
+
+
+def text_hash() -> str:
+    """SHA-256 of the very words that were shown."""
+    words = "\n".join(f"{p.name}|{p.title}|{p.text}" for p in PURPOSES)
+    return hashlib.sha256(f"{TEXT_VERSION}\n{words}".encode()).hexdigest()
+
+
+def record_consent(shopper_key: str, choice: Consent, now: datetime) -> None:
+    """Write down what the person chose, with the version and hash of the text they saw."""
+    db.session.add(
+        ConsentRecord(
+            shopper_key=shopper_key,
+            analytics=choice.analytics,
+            personalisation=choice.personalisation,
+            text_version=TEXT_VERSION,
+            text_hash=text_hash(),
+            decided_at=now,
+        )
+    )
