@@ -1,8 +1,11 @@
 """The choice about tracking: what is asked, in which words, and what was answered."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+from sqlalchemy import func, select
 
 from shop_app.core.shopper import Consent
 from shop_app.extensions import db
@@ -59,3 +62,13 @@ def record_consent(shopper_key: str, choice: Consent, now: datetime) -> None:
             decided_at=now,
         )
     )
+
+
+def personalised(shopper_keys: Sequence[str]) -> set[str]:
+    """Those of `shopper_keys` whose latest decision allows personalisation. Undecided means no."""
+    latest = (
+        select(func.max(ConsentRecord.id)).where(ConsentRecord.shopper_key.in_(shopper_keys))
+        .group_by(ConsentRecord.shopper_key)
+    )  # fmt: skip
+    agreed = select(ConsentRecord.shopper_key).where(ConsentRecord.id.in_(latest), ConsentRecord.personalisation)
+    return set(db.session.scalars(agreed))

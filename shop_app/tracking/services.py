@@ -6,14 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql, sqlite
-
 from shop_app.core.attribution import Attribution
 from shop_app.core.events import EventKind
 from shop_app.core.ids import new_anonymous_key
 from shop_app.core.shopper import Shopper
-from shop_app.extensions import db
+from shop_app.extensions import db, insert_into
 from shop_app.tracking.models import TrackedEvent
 from shop_app.tracking.schemas import BrowserEvent
 
@@ -60,16 +57,9 @@ def record_browser_events(
         return set()
     key, session_id = _identity(shopper)
     rows = [_browser_row(event, key, session_id, shopper, sent_ms, received_at) for event in events]
-    statement = _insert(rows).on_conflict_do_nothing(index_elements=["source_event_id"])
+    statement = insert_into(TrackedEvent).values(rows).on_conflict_do_nothing(index_elements=["source_event_id"])
     stored = db.session.scalars(statement.returning(TrackedEvent.source_event_id))
     return {source_event_id.removeprefix(BROWSER_PREFIX) for source_event_id in stored}
-
-
-def _insert(rows: Sequence[Mapping[str, Any]]) -> "postgresql.Insert | sqlite.Insert":
-    table = TrackedEvent.__table__
-    assert isinstance(table, Table)
-    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
-    return insert(table).values(rows)
 
 
 def _identity(shopper: Shopper) -> tuple[str, str | None]:
@@ -103,6 +93,7 @@ def _browser_row(
         "request_id": event.request_id,
         "recommended": event.is_recommended,
         "meta": _browser_meta(event, is_clamped=delay != waited),
+        "device": shopper.device,
         "is_bot": shopper.is_bot,
         "is_qa": shopper.is_qa,
         "delivery": "pending",

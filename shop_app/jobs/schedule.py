@@ -1,0 +1,25 @@
+"""Which jobs exist, where they live and how often they run. Tests import every path."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+QUEUE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A job by name. `every` is how often cron asks for it; `timeout` when the worker gives it up."""
+
+    name: str
+    path: str
+    every: timedelta
+    timeout: timedelta = timedelta(minutes=2)
+
+
+DELIVER = Task("deliver", "shop_app.jobs.delivery.deliver", every=timedelta(seconds=1))
+TASKS: tuple[Task, ...] = (DELIVER,)
+
+
+def due(tasks: tuple[Task, ...], last_run: dict[str, datetime], now: datetime) -> list[Task]:
+    """Tasks whose interval has passed since they were last asked for; never asked means now."""
+    return [task for task in tasks if task.name not in last_run or now - last_run[task.name] >= task.every]

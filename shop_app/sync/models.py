@@ -1,0 +1,22 @@
+"""How each stream to Recsys is doing: its batch size, and whether its circuit is open."""
+
+from datetime import datetime
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shop_app.extensions import Base, UtcDateTime
+
+
+class SinkState(Base):
+    """One stream: events, items or users. Shared by every worker, so that one's trouble slows the others too."""
+
+    __tablename__ = "sink_state"
+
+    name: Mapped[str] = mapped_column(String(10), primary_key=True)
+    batch_size: Mapped[int]
+    failures: Mapped[int] = mapped_column(default=0)  # in a row
+    open_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_error: Mapped[str | None] = mapped_column(String(500))
+    last_success_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_failure_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -1,0 +1,137 @@
+"""From rows of the shop to the contract: the only place where what leaves is put together."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from recsys_engine.contract import Event, Item, User
+from shop_app.accounts.models import User as Member
+from shop_app.catalog.models import Product
+from shop_app.core.events import META_KEYS
+from shop_app.core.money import Money
+from shop_app.tracking.models import TrackedEvent
+
+MAX_DESCRIPTION = 5000
+MAX_TAG = 80
+SPELLINGS = {"color": "colour", "colors": "colour", "colours": "colour", "sizes": "size", "materials": "material"}
+"""Facet names that mean the same."""
+
+
+def item_payload(product: Product, site_url: str) -> Item:
+    """What Recsys knows of a product. Every field is sent, so that clearing one here clears it there.
+
+    Price is in major units, rounded by the currency. Hidden and discontinued products are unavailable.
+    """
+    path = tuple(product.category.path.split("/"))
+    return Item(
+        item_id=product.sku,
+        available=product.status == "active" and product.stock > 0,
+        price=float(major_price(product.price_minor, product.currency)),
+        tags=tags(product),
+        props={
+            "title": product.title,
+            "url": f"{site_url}/products/{product.slug}",
+            "image_url": image_url(product, site_url),
+            "parent_id": product.sku,
+            "currency": product.currency,
+            "stock": product.stock,
+            "is_bundle": product.is_bundle,
+            "status": product.status,
+        },
+        brand=product.brand.name if product.brand else None,
+        category=path[-1],
+        category_path=path,
+        description=product.description[:MAX_DESCRIPTION],
+        image_url=image_url(product, site_url),
+    )
+
+
+def user_payload(member: Member) -> User:
+    """A member as Recsys may know them: an opaque key and traits that name nobody."""
+    return User(
+        user_id=member.key,
+        traits={
+            "locale": member.locale,
+            "country": member.country,
+            "device": member.device,
+            "loyalty_tier": member.loyalty_tier,
+            "newsletter": member.newsletter,
+            "member_since": member.created_at.date().isoformat(),
+            "last_seen": member.last_seen_at.date().isoformat(),
+        },
+    )
+
+
+def event_payload(row: TrackedEvent) -> Event:
+    """A logged event. `meta` holds allowed keys only, and none that says nothing."""
+    meta: dict[str, Any] = {key: value for key, value in row.meta.items() if key in META_KEYS}
+    meta |= {
+        "surface": row.surface,
+        "widget": row.widget,
+        "rank": row.rank,
+        "request_id": row.request_id,
+        "session_id": row.session_id,
+        "order_id": row.order_number,
+    }
+    meta = {key: value for key, value in meta.items() if value is not None and value != ""}
+    meta["recommended"] = row.recommended
+    meta |= {name: True for name, is_set in (("bot", row.is_bot), ("qa", row.is_qa)) if is_set}
+    return Event(
+        user_id=row.shopper_key,
+        item_id=row.item_id or "",
+        type=row.type,
+        value=row.value,
+        ts=row.occurred_at,
+        meta=meta,
+        source_event_id=row.source_event_id,
+    )
+
+
+def major_price(minor: int, currency: str) -> Decimal:
+    """`1999` pence → `19.99`, `1999` yen → `1999`: exact, with the currency's own number of digits."""
+    return Money(minor, currency).decimal()
+
+
+def tags(product: Product) -> tuple[str, ...]:
+    """`brand:*`, `category:*` for the path and each level above it, `cat:*` for the leaf, then facets. Sorted, no repeats."""
+    parts = product.category.path.split("/")
+    found = {tag("category", "/".join(parts[:depth])) for depth in range(1, len(parts) + 1)}
+    found.add(tag("cat", parts[-1]))
+    if product.brand:
+        found.add(tag("brand", product.brand.name))
+    for name, values in product.facets.items():
+        found.update(tag(name, value) for value in _as_values(values))
+    return tuple(sorted(found - {""}))
+
+
+def tag(name: str, value: str) -> str:
+    """One normal form: `Colour: "Jet  Black"` → `colour:jet-black`. Empty when nothing is left of either side.
+
+    Accents are dropped, case folded, everything but letters, digits, `.` and `/` becomes one hyphen.
+    """
+    left, right = _slug(name), _slug(value)
+    left = SPELLINGS.get(left, left)
+    return f"{left}:{right}"[:MAX_TAG] if left and right else ""
+
+
+def image_url(product: Product, site_url: str) -> str:
+    """The first usable picture; a drawn one when there is none. Looks at the text only and fetches nothing."""
+    first = next((url for url in product.image_urls if _is_picture_address(url)), f"/media/products/{product.sku}.svg")
+    return first if first.startswith("https://") else site_url + first
+
+
+def _is_picture_address(url: str) -> bool:
+    is_path = url.startswith("/") and not url.startswith("//")
+    return (is_path or url.startswith("https://")) and not any(c.isspace() or ord(c) < 32 for c in url)
+
+
+def _slug(text: str) -> str:
+    folded = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(c for c in folded if not unicodedata.combining(c))
+    return re.sub(r"[^\w./]+|_+", "-", plain).strip("-./")
+
+
+def _as_values(values: Any) -> Iterable[str]:
+    return [str(value) for value in (values if isinstance(values, list) else [values]) if value not in (None, "")]

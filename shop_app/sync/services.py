@@ -1,0 +1,210 @@
+"""Carrying events, items and users to Recsys. The tables are the truth; this may run twice, at once, or half.
+
+Each push opens its own two transactions, because a call to another server must not happen inside one: the first
+leases rows, the second writes down what became of them.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+
+from recsys_engine.contract import Event
+from shop_app.accounts.models import User as Member
+from shop_app.catalog.models import Product
+from shop_app.core.clock import Clock
+from shop_app.core.ids import new_token
+from shop_app.core.unit_of_work import unit_of_work
+from shop_app.extensions import db
+from shop_app.outbox.services import Kind, LeasedChange, lease_changes, make_changes_due, postpone_changes, settle_changes
+from shop_app.recsys.gateway import RecsysGateway
+from shop_app.sync.payloads import event_payload, item_payload, user_payload
+from shop_app.sync.sending import Outcome, Refused, send_in_parts
+from shop_app.sync.sinks import SinkName, is_open, note_outcome, sink
+from shop_app.tracking.consent import personalised
+from shop_app.tracking.delivery import lease_events, make_all_due, mark_dead, mark_sent, postpone_events
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(seconds=60)
+"""Longer than any call to Recsys takes; a killed worker's rows are free again after it."""
+REFUSED_ENTITY_PAUSE = timedelta(hours=1)
+"""A refused item or user is tried again when it changes, or after this."""
+DRAIN_LIMIT = timedelta(seconds=50)
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What one push did. `is_idle`: nothing was due, or the circuit is open."""
+
+    delivered: int = 0
+    refused: int = 0
+    left: int = 0
+    calls: int = 0
+
+    @property
+    def is_idle(self) -> bool:
+        return self.delivered + self.refused == 0
+
+    def __add__(self, other: "Pushed") -> "Pushed":
+        return Pushed(
+            self.delivered + other.delivered, self.refused + other.refused, self.left + other.left,
+            self.calls + other.calls,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """What a push needs from outside: the recommender, the time, chance, and the shop's own address."""
+
+    gateway: RecsysGateway
+    clock: Clock
+    rng: random.Random
+    site_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Leased:
+    row_id: int
+    payload: Event
+
+
+def push_events(carrier: Carrier, *, limit: int | None = None) -> Pushed:
+    """Send one batch of due events. Refused ones become dead letters; when Recsys is away the batch waits."""
+    token, now = new_token(), carrier.clock.now()
+    with unit_of_work(db.session):
+        size = _batch_size("events", now, limit)
+        rows = lease_events(limit=size, now=now, lease=LEASE, token=token) if size else []
+        leased = [_Leased(row.id, event_payload(row)) for row in rows]
+    if not leased:
+        return Pushed()
+    outcome = send_in_parts(leased, lambda part: _send_events(carrier.gateway, part))
+    with unit_of_work(db.session):
+        _settle_events(outcome, token, carrier)
+    return _report("events_pushed", outcome)
+
+
+def push_items(carrier: Carrier, *, limit: int | None = None) -> Pushed:
+    """Send one batch of changed products as they are now."""
+
+    def payloads(ids: Sequence[int]) -> dict[int, Any]:
+        query = select(Product).where(Product.id.in_(ids))
+        rows = db.session.scalars(query.options(joinedload(Product.brand), joinedload(Product.category)))
+        return {row.id: item_payload(row, carrier.site_url) for row in rows}
+
+    return _push_changes("item", "items", carrier, limit, payloads, carrier.gateway.upsert_items)
+
+
+def push_users(carrier: Carrier, *, limit: int | None = None) -> Pushed:
+    """Send one batch of changed members who agreed to be known there; nothing about the others leaves."""
+
+    def payloads(ids: Sequence[int]) -> dict[int, Any]:
+        rows = db.session.scalars(select(Member).where(Member.id.in_(ids))).all()
+        agreed = personalised([row.key for row in rows])
+        return {row.id: user_payload(row) for row in rows if row.key in agreed}
+
+    return _push_changes("user", "users", carrier, limit, payloads, carrier.gateway.upsert_users)
+
+
+def drain(carrier: Carrier, *, ignore_waiting: bool = False) -> dict[str, Pushed]:
+    """Push until nothing is due: items, then users, then the events that speak of them. Bounded in time.
+
+    `ignore_waiting` takes postponed and leased rows too; only for when no other worker runs.
+    """
+    if ignore_waiting:
+        with unit_of_work(db.session):
+            _forget_waiting(carrier.clock.now())
+    deadline = carrier.clock.now() + DRAIN_LIMIT
+    totals: dict[str, Pushed] = {}
+    for name, push in (("items", push_items), ("users", push_users), ("events", push_events)):
+        totals[name] = Pushed()
+        while carrier.clock.now() < deadline:
+            pushed = push(carrier)
+            totals[name] += pushed
+            if pushed.is_idle:
+                break
+    return totals
+
+
+def _batch_size(name: SinkName, now: datetime, limit: int | None) -> int:
+    """How many to take now; 0 while the circuit is open."""
+    state = sink(name)
+    return 0 if is_open(state, now) else min(state.batch_size, limit or state.batch_size)
+
+
+def _send_events(gateway: RecsysGateway, part: Sequence[_Leased]) -> list[Refused]:
+    result = gateway.send_events([entry.payload for entry in part])
+    return [Refused(bad.index, bad.code, bad.message, bad.path or "") for bad in result.rejected]
+
+
+def _settle_events(outcome: Outcome[_Leased], token: str, carrier: Carrier) -> None:
+    now = carrier.clock.now()
+    state = sink("events")
+    note_outcome(state, outcome, now, carrier.rng)
+    mark_sent([entry.row_id for entry in outcome.delivered], now)
+    for entry, why in outcome.refused:
+        mark_dead(entry.row_id, token=token, code=why.code, path=why.path, error=why.message)
+    left = [entry.row_id for entry in outcome.left]
+    postpone_events(left, token=token, until=state.open_until or now, error=outcome.trouble)
+
+
+def _push_changes(
+    kind: Kind,
+    name: SinkName,
+    carrier: Carrier,
+    limit: int | None,
+    payloads: Callable[[Sequence[int]], dict[int, Any]],
+    send: Callable[[list[Any]], object],
+) -> Pushed:
+    """Lease, read the current rows, send, settle. An entity without a payload has nothing to say and is settled."""
+    now = carrier.clock.now()
+    with unit_of_work(db.session):
+        size = _batch_size(name, now, limit)
+        changes = lease_changes(kind, limit=size, now=now, lease=LEASE) if size else []
+    if not changes:
+        return Pushed()
+    current = payloads([change.entity_id for change in changes])
+    db.session.rollback()  # ends the read, so that nothing is held during the call
+    sendable = [change for change in changes if change.entity_id in current]
+
+    def send_part(part: Sequence[LeasedChange]) -> list[Refused]:
+        send([current[change.entity_id] for change in part])
+        return []
+
+    outcome = send_in_parts(sendable, send_part)
+    silent = [change for change in changes if change.entity_id not in current]
+    with unit_of_work(db.session):
+        _settle_changes(kind, name, outcome, silent, carrier)
+    return _report(f"{name}_pushed", outcome)
+
+
+def _settle_changes(
+    kind: Kind, name: SinkName, outcome: Outcome[LeasedChange], silent: list[LeasedChange], carrier: Carrier
+) -> None:
+    now = carrier.clock.now()
+    state = sink(name)
+    note_outcome(state, outcome, now, carrier.rng)
+    settle_changes(kind, [*outcome.delivered, *silent], now)
+    postpone_changes(kind, outcome.left, until=state.open_until or now, error=outcome.trouble)
+    for change, why in outcome.refused:
+        log.error("entity_refused", extra={"kind": kind, "entity_id": change.entity_id, "code": why.code})
+        until = now + REFUSED_ENTITY_PAUSE
+        postpone_changes(kind, [change], until=until, error=f"{why.code} {why.path}: {why.message}")
+
+
+def _forget_waiting(now: datetime) -> None:
+    make_all_due(now)
+    make_changes_due(now)
+    for name in ("events", "items", "users"):
+        sink(name).open_until = None  # type: ignore[arg-type]  # the three names
+
+
+def _report(event: str, outcome: Outcome[Any]) -> Pushed:
+    pushed = Pushed(len(outcome.delivered), len(outcome.refused), len(outcome.left), outcome.calls)
+    log.info(event, extra={"delivered": pushed.delivered, "refused": pushed.refused, "left": pushed.left})
+    return pushed

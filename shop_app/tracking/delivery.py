@@ -1,0 +1,79 @@
+"""How far events got on their way out: leased, sent, postponed, dead, requeued."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select, update
+
+from shop_app.extensions import db
+from shop_app.tracking.models import TrackedEvent
+
+WITHOUT_SYNC = {"synchronize_session": False}
+
+
+def lease_events(*, limit: int, now: datetime, lease: timedelta, token: str) -> list[TrackedEvent]:
+    """Take up to `limit` due events, oldest first. Nobody else gets them before `now + lease`.
+
+    A lease is `next_attempt_at` moved into the future: one that lapses makes the event due again by itself.
+    """
+    due = (
+        select(TrackedEvent.id)
+        .where(TrackedEvent.delivery == "pending", TrackedEvent.next_attempt_at <= now)
+        .order_by(TrackedEvent.next_attempt_at, TrackedEvent.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    until = now + lease
+    taken = db.session.scalars(
+        update(TrackedEvent)
+        .where(TrackedEvent.id.in_(select(due.c.id)))
+        .values(next_attempt_at=until, lease_until=until, lease_token=token, attempts=TrackedEvent.attempts + 1)
+        .returning(TrackedEvent),
+        execution_options=WITHOUT_SYNC,
+    )
+    return sorted(taken, key=lambda row: row.id)
+
+
+def mark_sent(event_ids: Sequence[int], now: datetime) -> None:
+    """Recsys has them. True whoever holds the lease by now."""
+    _update(event_ids, delivery="sent", sent_at=now, lease_until=None, last_error=None)
+
+
+def postpone_events(event_ids: Sequence[int], *, token: str, until: datetime, error: str) -> None:
+    """Not delivered: give the lease back, try again at `until`."""
+    _update(event_ids, token=token, next_attempt_at=until, lease_until=None, last_error=error[:500])
+
+
+def mark_dead(event_id: int, *, token: str, code: str, path: str, error: str) -> None:
+    """Recsys will never take this one as it is: it waits for a person."""
+    _update(
+        [event_id], token=token, delivery="dead", lease_until=None,
+        error_code=code[:60], error_path=path[:200], last_error=error[:500],
+    )  # fmt: skip
+
+
+def make_all_due(now: datetime) -> None:
+    """Forget waiting times and leases of everything pending; for a drain that must not wait."""
+    db.session.execute(
+        update(TrackedEvent)
+        .where(TrackedEvent.delivery == "pending", TrackedEvent.next_attempt_at > now)
+        .values(next_attempt_at=now, lease_until=None),
+        execution_options=WITHOUT_SYNC,
+    )
+
+
+def delivery_counts() -> dict[str, int]:
+    """Events by delivery state."""
+    rows = db.session.execute(select(TrackedEvent.delivery, func.count()).group_by(TrackedEvent.delivery))
+    return {state: count for state, count in rows}  # noqa: C416  (rows are not pairs to mypy)
+
+
+def _update(event_ids: Sequence[int], *, token: str | None = None, **values: object) -> None:
+    """Change pending events; with `token`, only those still under that lease."""
+    if not event_ids:
+        return
+    which = [TrackedEvent.id.in_(event_ids), TrackedEvent.delivery == "pending"]
+    if token is not None:
+        which.append(TrackedEvent.lease_token == token)
+    db.session.execute(update(TrackedEvent).where(*which).values(**values), execution_options=WITHOUT_SYNC)
