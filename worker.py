@@ -6,7 +6,7 @@ import sys
 import threading
 
 from rq import SimpleWorker
-from rq.timeouts import TimerDeathPenalty
+from rq.serializers import JSONSerializer
 
 from shop_app.app import create_app
 from shop_app.config import load_settings
@@ -14,15 +14,6 @@ from shop_app.jobs.alarm import Alarm, connect_queue
 from shop_app.jobs.cron import run_cron
 
 REDIS_OPTIONS = {"socket_keepalive": True, "health_check_interval": 30}
-
-
-class Worker(SimpleWorker):
-    """Runs jobs in this process: they are short and keep their state in tables, and a fork would lose open handles.
-
-    A job that hangs is interrupted by its timeout; a process that dies is started again by whoever started it.
-    """
-
-    death_penalty_class = TimerDeathPenalty if sys.platform == "win32" else SimpleWorker.death_penalty_class
 
 
 def main() -> None:
@@ -34,7 +25,9 @@ def main() -> None:
             _tick(settings.redis_url, app.extensions["clock"])
         else:
             queue = connect_queue(settings.redis_url, **REDIS_OPTIONS)
-            Worker([queue], connection=queue.connection, serializer=queue.serializer).work(logging_level="WARNING")
+            # In this process: jobs are short, their state is in tables, and a fork would lose every open handle.
+            worker = SimpleWorker([queue], connection=queue.connection, serializer=JSONSerializer)
+            worker.work(logging_level="WARNING")
 
 
 def _tick(redis_url: str, clock: object) -> None:

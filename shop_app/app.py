@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from shop_app import cli
+from shop_app import cli, health, qa
 from shop_app.accounts import views as accounts
 from shop_app.accounts.models import User
 from shop_app.admin import views as admin
@@ -22,9 +22,11 @@ from shop_app.config import Settings
 from shop_app.core.clock import Clock, SystemClock
 from shop_app.core.errors import Conflict, Forbidden, Gone, InvalidInput, NotFound, OutOfStock, ShopError
 from shop_app.extensions import csrf, db, htmx, limiter, login_manager, migrate, prepare_sqlite
+from shop_app.jobs.alarm import Alarm
 from shop_app.orders import views as orders
 from shop_app.outbox import models as _outbox_models  # noqa: F401  (its table belongs to the schema)
 from shop_app.site_settings import models as _site_settings_models  # noqa: F401  (as above)
+from shop_app.sync import models as _sync_models  # noqa: F401  (a table of the schema)
 from shop_app.tracking import views as tracking
 from shop_app.tracking.identity import current_shopper
 from shop_app.widgets import views as widgets
@@ -55,9 +57,13 @@ def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any =
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     _bind_extensions(app)
     app.extensions["recsys"] = gateway
-    for room in (catalog, cart, accounts, orders, tracking, widgets, admin):
+    app.extensions["alarm"] = Alarm(settings.redis_url)
+    for room in (catalog, cart, accounts, orders, tracking, widgets, admin, health):
         app.register_blueprint(room.bp)
+    if settings.qa_mode:
+        qa.register(app)
     app.after_request(_harden)
+    app.after_request(_wake_workers)
     app.context_processor(_template_values)
     _handle_errors(app)
     cli.register(app)
@@ -116,6 +122,13 @@ def _load_user(user_id: str) -> User | None:
     number, _, epoch = user_id.partition(".")
     user = db.session.get(User, int(number)) if number.isdigit() else None
     return user if user and str(user.session_epoch) == epoch else None
+
+
+def _wake_workers(response: Response) -> Response:
+    """What a request changed is sent at once; after the answer has left, so that nobody waits for Redis."""
+    if request.method == "POST" and response.status_code < 400:
+        response.call_on_close(current_app.extensions["alarm"].ring)
+    return response
 
 
 def _harden(response: Response) -> Response:

@@ -50,6 +50,10 @@ class Alarm:
             return False
         return True
 
+    def ping(self) -> bool:
+        """Whether Redis answers. Raises `RedisError` when it does not."""
+        return bool(self._queue.connection.ping())
+
     def _put(self, task: Task) -> None:
         self._queue.enqueue(
             task.path,

@@ -4,14 +4,17 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from redis import Redis
 from redis.exceptions import RedisError
 
 from shop_app.core.clock import Clock
 from shop_app.core.ids import new_token
 from shop_app.jobs.alarm import Alarm
 from shop_app.jobs.schedule import TASKS, due
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +41,7 @@ def tick(alarm: Alarm, last_run: dict[str, datetime], now: datetime) -> None:
 
 
 def holds_lock(redis: "Redis", me: str) -> bool:
-    """Take or renew the lock. Not atomic in the renewal: the worst case is one task asked for twice, which is harmless."""
+    """Take or renew the lock. The renewal is not atomic: at worst a task is asked for twice, which is harmless."""
     try:
         if redis.set(LOCK, me, nx=True, px=LOCK_MS):
             return True

@@ -95,7 +95,7 @@ def major_price(minor: int, currency: str) -> Decimal:
 
 
 def tags(product: Product) -> tuple[str, ...]:
-    """`brand:*`, `category:*` for the path and each level above it, `cat:*` for the leaf, then facets. Sorted, no repeats."""
+    """`brand:*`, `category:*` for each level of the path, `cat:*` for its leaf, then facets. Sorted, no repeats."""
     parts = product.category.path.split("/")
     found = {tag("category", "/".join(parts[:depth])) for depth in range(1, len(parts) + 1)}
     found.add(tag("cat", parts[-1]))

@@ -75,7 +75,8 @@ def pause_after(failures: int, rng: random.Random, retry_after: timedelta | None
 
     Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     """
-    ceiling = min(FIRST_PAUSE * 2 ** min(max(failures - 1, 0), 20), LONGEST_PAUSE)
+    doublings = min(max(failures - 1, 0), 20)
+    ceiling = min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
     return max(ceiling * rng.random(), retry_after or timedelta(0))
 
 

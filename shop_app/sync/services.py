@@ -21,11 +21,18 @@ from shop_app.core.clock import Clock
 from shop_app.core.ids import new_token
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
-from shop_app.outbox.services import Kind, LeasedChange, lease_changes, make_changes_due, postpone_changes, settle_changes
+from shop_app.outbox.services import (
+    Kind,
+    LeasedChange,
+    lease_changes,
+    make_changes_due,
+    postpone_changes,
+    settle_changes,
+)
 from shop_app.recsys.gateway import RecsysGateway
 from shop_app.sync.payloads import event_payload, item_payload, user_payload
 from shop_app.sync.sending import Outcome, Refused, send_in_parts
-from shop_app.sync.sinks import SinkName, is_open, note_outcome, sink
+from shop_app.sync.sinks import BOUNDS, SinkName, is_open, note_outcome, sink
 from shop_app.tracking.consent import personalised
 from shop_app.tracking.delivery import lease_events, make_all_due, mark_dead, mark_sent, postpone_events
 
@@ -74,6 +81,16 @@ class _Leased:
     payload: Event
 
 
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """A kind of entity: how its current payloads are read and how they are sent."""
+
+    kind: Kind
+    name: SinkName
+    payloads: Callable[[Sequence[int]], dict[int, Any]]
+    send: Callable[[list[Any]], object]
+
+
 def push_events(carrier: Carrier, *, limit: int | None = None) -> Pushed:
     """Send one batch of due events. Refused ones become dead letters; when Recsys is away the batch waits."""
     token, now = new_token(), carrier.clock.now()
@@ -97,7 +114,7 @@ def push_items(carrier: Carrier, *, limit: int | None = None) -> Pushed:
         rows = db.session.scalars(query.options(joinedload(Product.brand), joinedload(Product.category)))
         return {row.id: item_payload(row, carrier.site_url) for row in rows}
 
-    return _push_changes("item", "items", carrier, limit, payloads, carrier.gateway.upsert_items)
+    return _push_changes(_Stream("item", "items", payloads, carrier.gateway.upsert_items), carrier, limit)
 
 
 def push_users(carrier: Carrier, *, limit: int | None = None) -> Pushed:
@@ -108,7 +125,7 @@ def push_users(carrier: Carrier, *, limit: int | None = None) -> Pushed:
         agreed = personalised([row.key for row in rows])
         return {row.id: user_payload(row) for row in rows if row.key in agreed}
 
-    return _push_changes("user", "users", carrier, limit, payloads, carrier.gateway.upsert_users)
+    return _push_changes(_Stream("user", "users", payloads, carrier.gateway.upsert_users), carrier, limit)
 
 
 def drain(carrier: Carrier, *, ignore_waiting: bool = False) -> dict[str, Pushed]:
@@ -153,41 +170,34 @@ def _settle_events(outcome: Outcome[_Leased], token: str, carrier: Carrier) -> N
     postpone_events(left, token=token, until=state.open_until or now, error=outcome.trouble)
 
 
-def _push_changes(
-    kind: Kind,
-    name: SinkName,
-    carrier: Carrier,
-    limit: int | None,
-    payloads: Callable[[Sequence[int]], dict[int, Any]],
-    send: Callable[[list[Any]], object],
-) -> Pushed:
+def _push_changes(stream: _Stream, carrier: Carrier, limit: int | None) -> Pushed:
     """Lease, read the current rows, send, settle. An entity without a payload has nothing to say and is settled."""
     now = carrier.clock.now()
     with unit_of_work(db.session):
-        size = _batch_size(name, now, limit)
-        changes = lease_changes(kind, limit=size, now=now, lease=LEASE) if size else []
+        size = _batch_size(stream.name, now, limit)
+        changes = lease_changes(stream.kind, limit=size, now=now, lease=LEASE) if size else []
     if not changes:
         return Pushed()
-    current = payloads([change.entity_id for change in changes])
+    current = stream.payloads([change.entity_id for change in changes])
     db.session.rollback()  # ends the read, so that nothing is held during the call
     sendable = [change for change in changes if change.entity_id in current]
 
     def send_part(part: Sequence[LeasedChange]) -> list[Refused]:
-        send([current[change.entity_id] for change in part])
+        stream.send([current[change.entity_id] for change in part])
         return []
 
     outcome = send_in_parts(sendable, send_part)
     silent = [change for change in changes if change.entity_id not in current]
     with unit_of_work(db.session):
-        _settle_changes(kind, name, outcome, silent, carrier)
-    return _report(f"{name}_pushed", outcome)
+        _settle_changes(stream, outcome, silent, carrier)
+    return _report(f"{stream.name}_pushed", outcome)
 
 
 def _settle_changes(
-    kind: Kind, name: SinkName, outcome: Outcome[LeasedChange], silent: list[LeasedChange], carrier: Carrier
+    stream: _Stream, outcome: Outcome[LeasedChange], silent: list[LeasedChange], carrier: Carrier
 ) -> None:
-    now = carrier.clock.now()
-    state = sink(name)
+    now, kind = carrier.clock.now(), stream.kind
+    state = sink(stream.name)
     note_outcome(state, outcome, now, carrier.rng)
     settle_changes(kind, [*outcome.delivered, *silent], now)
     postpone_changes(kind, outcome.left, until=state.open_until or now, error=outcome.trouble)
@@ -200,8 +210,8 @@ def _settle_changes(
 def _forget_waiting(now: datetime) -> None:
     make_all_due(now)
     make_changes_due(now)
-    for name in ("events", "items", "users"):
-        sink(name).open_until = None  # type: ignore[arg-type]  # the three names
+    for name in BOUNDS:
+        sink(name).open_until = None
 
 
 def _report(event: str, outcome: Outcome[Any]) -> Pushed:

@@ -30,7 +30,7 @@ BOUNDS: dict[SinkName, BatchBounds] = {
     "items": BatchBounds(smallest=5, first=100, largest=200, step=10),
     "users": BatchBounds(smallest=5, first=100, largest=200, step=10),
 }
-"""Below the contract's limits (events 1000, items 500, users 1000 a call) and at the base server's advice for events."""
+"""Below the contract's limits (events 1000, items 500, users 1000 a call)."""
 
 
 def sink(name: SinkName) -> SinkState:

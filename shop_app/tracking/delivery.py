@@ -69,6 +69,11 @@ def delivery_counts() -> dict[str, int]:
     return {state: count for state, count in rows}  # noqa: C416  (rows are not pairs to mypy)
 
 
+def oldest_pending() -> datetime | None:
+    """When the event that waits longest was received; None when nothing waits."""
+    return db.session.scalar(select(func.min(TrackedEvent.received_at)).where(TrackedEvent.delivery == "pending"))
+
+
 def _update(event_ids: Sequence[int], *, token: str | None = None, **values: object) -> None:
     """Change pending events; with `token`, only those still under that lease."""
     if not event_ids:

@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
 from shop_app.core.events import EventKind
+from shop_app.tracking.services import BrowserEvent
 
 MAX_BODY_BYTES = 64 * 1024
 """The limit browsers put on a beacon."""
@@ -16,25 +17,6 @@ MAX_EPOCH_MS = 4_102_444_800_000
 TYPES = {"view": EventKind.VIEW, "click": EventKind.CLICK}
 """The only kinds a browser may send: adds and purchases are told by the server itself (RS-022, RS-023)."""
 NAME = r"^[a-z][a-z0-9_]{0,39}$"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrowserEvent:
-    """A valid event from a browser. Times are its own clock's, in milliseconds: only their difference is used."""
-
-    event_id: str
-    kind: EventKind
-    item_id: str
-    surface: str
-    widget: str | None
-    rank: int | None
-    request_id: str | None
-    created_ms: int
-    is_impression: bool
-    is_recommended: bool
-    href: str
-    text: str
-    referrer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +31,7 @@ class Refusal:
 class BrowserEventSchema(Schema):
     """One event as the tracker sends it. Unknown fields are dropped: an old page must not lose its events."""
 
-    class Meta:
+    class Meta:  # noqa: D106  (marshmallow's options)
         unknown = EXCLUDE
 
     id = fields.String(required=True, validate=validate.Regexp(r"^[A-Za-z0-9_-]{8,64}$"))
@@ -60,7 +42,7 @@ class BrowserEventSchema(Schema):
     widget = fields.String(load_default=None, allow_none=True, validate=validate.Regexp(NAME))
     rank = fields.Integer(load_default=None, allow_none=True, strict=True, validate=validate.Range(1, 1000))
     request_id = fields.String(
-        load_default=None, allow_none=True, validate=validate.Regexp(r"^[A-Za-z0-9_./:-]{1,80}$")
+        load_default=None, allow_none=True, validate=validate.Regexp(r"^[A-Za-z0-9_./:-]{0,80}$")
     )
     recommended = fields.Boolean(load_default=False, truthy={True}, falsy={False})
     created_at = fields.Integer(required=True, strict=True, validate=validate.Range(0, MAX_EPOCH_MS))
@@ -88,7 +70,7 @@ def judge(raw: Any) -> BrowserEvent | Refusal:
     try:
         data: dict[str, Any] = _SCHEMA.load(raw)
     except ValidationError as error:
-        path = next(iter(error.normalized_messages()), "")
+        path = next(iter(error.messages), "")
         given = raw.get("id")
         code = "missing_field" if path not in raw else "invalid_field"
         return Refusal(given if isinstance(given, str) else None, code, path)
@@ -99,7 +81,7 @@ def judge(raw: Any) -> BrowserEvent | Refusal:
         surface=data["surface"],
         widget=data["widget"],
         rank=data["rank"],
-        request_id=data["request_id"],
+        request_id=data["request_id"] or None,
         created_ms=data["created_at"],
         is_impression=data["kind"] == "impression",
         is_recommended=data["recommended"] and bool(data["request_id"]),

@@ -12,7 +12,6 @@ from shop_app.core.ids import new_anonymous_key
 from shop_app.core.shopper import Shopper
 from shop_app.extensions import db, insert_into
 from shop_app.tracking.models import TrackedEvent
-from shop_app.tracking.schemas import BrowserEvent
 
 BROWSER_PREFIX = "b_"
 """Browsers choose the rest of the id, so they can never take the id of an order's event."""
@@ -36,14 +35,33 @@ class BusinessEvent:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserEvent:
+    """A valid event from a browser. Times are its own clock's, in milliseconds: only their difference is used."""
+
+    event_id: str
+    kind: EventKind
+    item_id: str
+    surface: str
+    widget: str | None
+    rank: int | None
+    request_id: str | None
+    created_ms: int
+    is_impression: bool
+    is_recommended: bool
+    href: str
+    text: str
+    referrer: str
+
+
 def record_business_events(events: Sequence[BusinessEvent], shopper: Shopper, now: datetime) -> None:
     """Add `events` to the log, inside the caller's transaction.
 
     Without consent the person is replaced by a key made for this call alone: what was bought together is still
     learned, who bought it is not. Consent to analytics only gives a key that dies with the session.
     """
-    key, session_id = _identity(shopper)
-    db.session.add_all(_row(event, key, session_id, shopper, now) for event in events)
+    person = _person(shopper)
+    db.session.add_all(TrackedEvent(**_business_row(event, now), **person) for event in events)
 
 
 def record_browser_events(
@@ -55,32 +73,55 @@ def record_browser_events(
     """
     if not events:
         return set()
-    key, session_id = _identity(shopper)
-    rows = [_browser_row(event, key, session_id, shopper, sent_ms, received_at) for event in events]
+    person = _person(shopper)
+    rows = [_browser_row(event, sent_ms, received_at) | person for event in events]
     statement = insert_into(TrackedEvent).values(rows).on_conflict_do_nothing(index_elements=["source_event_id"])
     stored = db.session.scalars(statement.returning(TrackedEvent.source_event_id))
     return {source_event_id.removeprefix(BROWSER_PREFIX) for source_event_id in stored}
 
 
-def _identity(shopper: Shopper) -> tuple[str, str | None]:
-    """Key and session an event may carry: the person's own, one that dies with the session, or one used once."""
+def _person(shopper: Shopper) -> dict[str, Any]:
+    """Who an event may name: the person, somebody who ends with the session, or somebody made for this call alone."""
+    key, session_id = new_anonymous_key(), None
     if shopper.consent.personalisation:
-        return shopper.key, shopper.session_id
-    if shopper.consent.analytics:
-        return "a_" + shopper.session_id.removeprefix("s_"), shopper.session_id
-    return new_anonymous_key(), None
+        key, session_id = shopper.key, shopper.session_id
+    elif shopper.consent.analytics:
+        key, session_id = "a_" + shopper.session_id.removeprefix("s_"), shopper.session_id
+    return {
+        "shopper_key": key,
+        "session_id": session_id,
+        "device": shopper.device,
+        "is_bot": shopper.is_bot,
+        "is_qa": shopper.is_qa,
+    }
 
 
-def _browser_row(
-    event: BrowserEvent, key: str, session_id: str | None, shopper: Shopper, sent_ms: int, received_at: datetime
-) -> dict[str, Any]:
+def _business_row(event: BusinessEvent, now: datetime) -> dict[str, Any]:
+    place = event.attribution
+    return {
+        "source_event_id": event.source_event_id,
+        "type": int(event.kind),
+        "item_id": event.item_id,
+        "value": event.value,
+        "occurred_at": now,
+        "received_at": now,
+        "surface": place.surface if place else None,
+        "widget": place.widget if place else None,
+        "rank": place.rank if place else None,
+        "request_id": place.request_id or None if place else None,
+        "recommended": bool(place and place.is_recommended),
+        "order_number": event.order_number,
+        "meta": dict(event.meta),
+        "next_attempt_at": now,
+    }
+
+
+def _browser_row(event: BrowserEvent, sent_ms: int, received_at: datetime) -> dict[str, Any]:
     waited = timedelta(milliseconds=sent_ms - event.created_ms)
     delay = min(max(waited, timedelta(0)), MAX_DELAY)
     return {
         "source_event_id": BROWSER_PREFIX + event.event_id,
         "type": int(event.kind),
-        "shopper_key": key,
-        "session_id": session_id,
         "item_id": event.item_id,
         "value": 1.0,
         "occurred_at": received_at - delay,
@@ -93,9 +134,6 @@ def _browser_row(
         "request_id": event.request_id,
         "recommended": event.is_recommended,
         "meta": _browser_meta(event, is_clamped=delay != waited),
-        "device": shopper.device,
-        "is_bot": shopper.is_bot,
-        "is_qa": shopper.is_qa,
         "delivery": "pending",
         "next_attempt_at": received_at,
         "attempts": 0,
@@ -116,28 +154,3 @@ def _browser_meta(event: BrowserEvent, *, is_clamped: bool) -> dict[str, Any]:
 
 def _moment(epoch_ms: int) -> datetime:
     return datetime.fromtimestamp(epoch_ms / 1000, UTC)
-
-
-def _row(event: BusinessEvent, key: str, session_id: str | None, shopper: Shopper, now: datetime) -> TrackedEvent:
-    place = event.attribution
-    return TrackedEvent(
-        source_event_id=event.source_event_id,
-        type=int(event.kind),
-        shopper_key=key,
-        session_id=session_id,
-        item_id=event.item_id,
-        value=event.value,
-        occurred_at=now,
-        received_at=now,
-        surface=place.surface if place else None,
-        widget=place.widget if place else None,
-        rank=place.rank if place else None,
-        request_id=place.request_id or None if place else None,
-        recommended=bool(place and place.is_recommended),
-        order_number=event.order_number,
-        meta=dict(event.meta),
-        device=shopper.device,
-        is_bot=shopper.is_bot,
-        is_qa=shopper.is_qa,
-        next_attempt_at=now,
-    )

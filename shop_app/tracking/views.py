@@ -14,8 +14,8 @@ from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import csrf, db, handle, limiter
 from shop_app.tracking import consent
 from shop_app.tracking.identity import current_shopper, remember_consent
-from shop_app.tracking.schemas import MAX_BODY_BYTES, MAX_EPOCH_MS, MAX_EVENTS, BrowserEvent, Refusal, judge
-from shop_app.tracking.services import record_browser_events
+from shop_app.tracking.schemas import MAX_BODY_BYTES, MAX_EPOCH_MS, MAX_EVENTS, Refusal, judge
+from shop_app.tracking.services import BrowserEvent, record_browser_events
 
 bp = Blueprint("tracking", __name__)
 log = logging.getLogger(__name__)
@@ -93,9 +93,7 @@ def _answer(verdicts: list[BrowserEvent | Refusal], new_ids: set[str]) -> Respon
     for verdict in verdicts:
         if isinstance(verdict, Refusal):
             refusals.append(verdict)
-            results.append(
-                {"id": verdict.event_id, "status": "rejected", "code": verdict.code, "path": verdict.path}
-            )
+            results.append({"id": verdict.event_id, "status": "rejected", "code": verdict.code, "path": verdict.path})
         else:
             is_new = verdict.event_id in new_ids
             new_ids.discard(verdict.event_id)

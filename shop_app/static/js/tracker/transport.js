@@ -1,0 +1,19 @@
+export const { consent, endpoint } = document.getElementById("tracker").dataset;
+const body = (events) => `{"sent_at":${Date.now()},"events":[${[...events.values()]}]}`;
+
+/** Send; gives the keys that are answered for, and the wait asked of us in ms. */
+export async function post(events) {
+  const keys = [...events.keys()];
+  try {
+    const response = await fetch(endpoint, { method: "POST", body: body(events), keepalive: true });
+    const { status, headers } = response;
+    const { results } = status == 202 || status == 429 ? await response.json() : {};
+    const isFinal = results || status == 400 || status == 413;
+    return [keys.filter((_, i) => isFinal && results?.[i].status != "deferred"), headers.get("Retry-After") * 1e3];
+  } catch {
+    return [[]];
+  }
+}
+
+/** Send while leaving: unanswered, so the events stay stored; the server knows repeats. */
+export const beacon = (events) => navigator.sendBeacon(endpoint, body(events));
