@@ -25,8 +25,10 @@ from shop_app.extensions import csrf, db, htmx, limiter, login_manager, migrate,
 from shop_app.jobs.alarm import Alarm
 from shop_app.orders import views as orders
 from shop_app.outbox import models as _outbox_models  # noqa: F401  (its table belongs to the schema)
+from shop_app.recsys.embedded import EmbeddedGateway
+from shop_app.recsys.gateway import RecsysGateway
 from shop_app.site_settings import models as _site_settings_models  # noqa: F401  (as above)
-from shop_app.sync import models as _sync_models  # noqa: F401  (a table of the schema)
+from shop_app.sync import models as _sync_models  # noqa: F401  (as above)
 from shop_app.tracking import views as tracking
 from shop_app.tracking.identity import current_shopper
 from shop_app.widgets import views as widgets
@@ -56,7 +58,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any =
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     _bind_extensions(app)
-    app.extensions["recsys"] = gateway
+    app.extensions["recsys"] = gateway or _gateway(settings, app.extensions["clock"])
     app.extensions["alarm"] = Alarm(settings.redis_url)
     for room in (catalog, cart, accounts, orders, tracking, widgets, admin, health):
         app.register_blueprint(room.bp)
@@ -68,6 +70,12 @@ def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any =
     _handle_errors(app)
     cli.register(app)
     return app
+
+
+def _gateway(settings: Settings, clock: Clock) -> RecsysGateway:
+    """The engine in this process over its own database."""
+    url = _absolute_sqlite(settings.recsys_database_url)
+    return EmbeddedGateway(url, settings.recsys_org_id, settings.recsys_namespace, clock.now)
 
 
 def _flask_config(settings: Settings) -> dict[str, Any]:

@@ -61,7 +61,9 @@ class FakeGateway:
         if self.lose_answer_after:
             self.lose_answer_after -= 1
             raise RecsysUnavailable("read timeout")
-        rejected = tuple(EventRejection(i, "invalid_timestamp", "bad event", events[i].source_event_id, "ts") for i in bad)
+        rejected = tuple(
+            EventRejection(i, "invalid_timestamp", "bad event", events[i].source_event_id, "ts") for i in bad
+        )
         return EventsResult(fresh, len(events) - fresh - len(bad), rejected)
 
     def upsert_items(self, items: Sequence[Item]) -> BatchResult:

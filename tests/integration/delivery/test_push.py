@@ -1,0 +1,229 @@
+"""From the log and the outbox to Recsys: once in effect, whatever goes wrong."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from shop_app.core.clock import FixedClock
+from shop_app.core.unit_of_work import unit_of_work
+from shop_app.extensions import db
+from shop_app.outbox.models import ChangedEntity
+from shop_app.outbox.services import mark_changed
+from shop_app.recsys.gateway import RecsysRejected, RecsysUnavailable
+from shop_app.sync.models import SinkState
+from shop_app.sync.services import LEASE, Carrier, drain, push_events, push_items, push_users
+from shop_app.tracking.models import TrackedEvent
+from tests.factories.catalog import a_product
+from tests.factories.events import tell_purchases
+from tests.fakes import FakeGateway
+
+pytestmark = pytest.mark.usefixtures("app_context")
+
+
+def told(clock: FixedClock, count: int, prefix: str = "order:1") -> list[str]:
+    with unit_of_work(db.session):
+        return tell_purchases(count, clock.now(), prefix)
+
+
+def states() -> dict[str, str]:
+    return {row.source_event_id: row.delivery for row in db.session.scalars(select(TrackedEvent))}
+
+
+@pytest.mark.ticket("RS-028")
+def test_due_events_arrive_with_their_meta(carrier: Carrier, recsys: FakeGateway, clock: FixedClock) -> None:
+    ids = told(clock, 3)
+
+    pushed = push_events(carrier)
+
+    assert (pushed.delivered, pushed.refused, pushed.left, pushed.calls) == (3, 0, 0, 1)
+    assert recsys.received == ids
+    event = recsys.events[ids[0]]
+    assert (event.user_id, event.item_id, event.type, event.value) == ("a_one", "MUG-1", 3, 2.0)
+    assert event.ts == clock.now()
+    assert event.meta == {"session_id": "s_one", "recommended": False}
+    assert push_events(carrier).is_idle
+    assert recsys.received == ids
+
+
+@pytest.mark.ticket("RS-028")
+def test_one_poison_in_five_hundred_is_isolated_in_nineteen_calls(
+    carrier: Carrier, recsys: FakeGateway, clock: FixedClock
+) -> None:
+    ids = told(clock, 500)
+    recsys.refuses_whole_batches, recsys.poison = True, {ids[317]}
+    with unit_of_work(db.session):
+        db.session.add(SinkState(name="events", batch_size=500, failures=0))
+
+    pushed = push_events(carrier)
+
+    assert pushed.calls <= 19
+    assert (pushed.delivered, pushed.refused, pushed.left) == (499, 1, 0)
+    assert {event_id for event_id, state in states().items() if state != "sent"} == {ids[317]}
+    dead = db.session.scalars(select(TrackedEvent).where(TrackedEvent.delivery == "dead")).one()
+    assert (dead.error_code, dead.error_path, dead.last_error) == ("invalid_timestamp", "ts", "bad event")
+
+
+def test_ten_poisons_cost_at_most_140_calls(carrier: Carrier, recsys: FakeGateway, clock: FixedClock) -> None:
+    ids = told(clock, 500)
+    recsys.refuses_whole_batches, recsys.poison = True, set(ids[::50])
+    with unit_of_work(db.session):
+        db.session.add(SinkState(name="events", batch_size=500, failures=0))
+
+    pushed = push_events(carrier)
+
+    assert pushed.calls <= 140
+    assert (pushed.delivered, pushed.refused) == (490, 10)
+
+
+@pytest.mark.ticket("RS-026")
+@pytest.mark.ticket("RS-028")
+def test_a_lost_answer_is_repaired_by_sending_the_same_ids_again(
+    carrier: Carrier, recsys: FakeGateway, clock: FixedClock
+) -> None:
+    ids = told(clock, 5)
+    recsys.lose_answer_after = 1
+
+    first = push_events(carrier)
+    clock.advance(timedelta(minutes=5))
+    second = push_events(carrier)
+
+    assert (first.left, second.delivered) == (5, 5)
+    assert recsys.received == ids + ids
+    assert sorted(recsys.events) == sorted(ids)
+    assert set(states().values()) == {"sent"}
+
+
+@pytest.mark.ticket("RS-031")
+def test_while_recsys_is_away_the_circuit_is_open_and_the_batch_halves(
+    carrier: Carrier, recsys: FakeGateway, clock: FixedClock
+) -> None:
+    told(clock, 5)
+    recsys.trouble = RecsysUnavailable("busy", retry_after_s=30)
+
+    push_events(carrier)
+    clock.advance(timedelta(seconds=29))
+    push_events(carrier)
+
+    assert recsys.calls == 1
+    state = db.session.get_one(SinkState, "events")
+    assert (state.batch_size, state.failures, state.last_error) == (100, 1, "busy")
+    recsys.trouble = None
+    clock.advance(timedelta(seconds=2))
+    assert push_events(carrier).delivered == 5
+    db.session.refresh(state)
+    assert (state.batch_size, state.failures, state.open_until, state.last_error) == (120, 0, None, None)
+
+
+@pytest.mark.ticket("RS-031")
+def test_a_wrong_key_makes_no_dead_letters(carrier: Carrier, recsys: FakeGateway, clock: FixedClock) -> None:
+    told(clock, 5)
+    recsys.trouble = RecsysRejected("unauthorized", "no such key", {}, 401)
+
+    pushed = push_events(carrier)
+
+    assert (pushed.left, pushed.refused, pushed.calls) == (5, 0, 1)
+    assert set(states().values()) == {"pending"}
+
+
+def test_a_killed_workers_batch_is_due_again_when_its_lease_lapses(
+    carrier: Carrier, recsys: FakeGateway, clock: FixedClock
+) -> None:
+    ids = told(clock, 3)
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    recsys.on_call = die
+    with pytest.raises(KeyboardInterrupt):
+        push_events(carrier)
+    recsys.on_call = lambda: None
+
+    assert push_events(carrier).is_idle
+    clock.advance(LEASE)
+    assert push_events(carrier).delivered == 3
+    assert sorted(recsys.events) == ids
+
+
+def test_two_workers_never_carry_the_same_event(carrier: Carrier, recsys: FakeGateway, clock: FixedClock) -> None:
+    told(clock, 4)
+    seen: list[int] = []
+
+    def second_worker() -> None:
+        recsys.on_call = lambda: None
+        seen.append(push_events(carrier).delivered)
+
+    recsys.on_call = second_worker
+    pushed = push_events(carrier, limit=2)
+
+    assert (pushed.delivered, seen) == (2, [2])
+    assert len(recsys.received) == len(set(recsys.received)) == 4
+
+
+@pytest.mark.ticket("RS-007")
+@pytest.mark.ticket("RS-008")
+@pytest.mark.ticket("RS-009")
+def test_a_changed_product_arrives_as_it_is_now(carrier: Carrier, recsys: FakeGateway, clock: FixedClock) -> None:
+    with unit_of_work(db.session):
+        product = a_product(price=12_50)
+        mark_changed("item", [product.id], clock.now())
+        product.price_minor, product.stock = 9_99, 0
+        mark_changed("item", [product.id], clock.now())
+
+    pushed = push_items(carrier)
+
+    assert (pushed.delivered, pushed.calls) == (1, 1)
+    item = recsys.items["MUG-1"]
+    assert (item.available, item.price, item.props["currency"]) == (False, 9.99, "GBP")  # type: ignore[index]
+    assert db.session.scalars(select(ChangedEntity)).all() == []
+
+
+@pytest.mark.ticket("RS-007")
+def test_a_change_during_the_call_is_sent_again_and_never_by_two_at_once(
+    carrier: Carrier, recsys: FakeGateway, clock: FixedClock
+) -> None:
+    with unit_of_work(db.session):
+        product = a_product(price=12_50)
+        mark_changed("item", [product.id], clock.now())
+    product_id = product.id
+
+    def change_meanwhile() -> None:
+        recsys.on_call = lambda: None
+        with unit_of_work(db.session):
+            db.session.get_one(type(product), product_id).price_minor = 5_00
+            mark_changed("item", [product_id], clock.now())
+        assert push_items(carrier).is_idle
+
+    recsys.on_call = change_meanwhile
+    push_items(carrier)
+
+    assert recsys.items["MUG-1"].price == 12.5
+    assert push_items(carrier).delivered == 1
+    assert recsys.items["MUG-1"].price == 5.0
+    assert db.session.scalars(select(ChangedEntity)).all() == []
+
+
+@pytest.mark.ticket("RS-007")
+def test_a_refused_product_does_not_hold_back_the_others(
+    carrier: Carrier, recsys: FakeGateway, clock: FixedClock
+) -> None:
+    with unit_of_work(db.session):
+        mark_changed("item", [a_product(f"SKU-{n}").id for n in range(8)], clock.now())
+    recsys.poison = {"SKU-3"}
+
+    pushed = drain(carrier)["items"]
+
+    assert (pushed.delivered, pushed.refused) == (7, 1)
+    waiting = db.session.scalars(select(ChangedEntity)).one()
+    assert waiting.last_error == "invalid_item price: bad item"
+    assert waiting.next_attempt_at == clock.now() + timedelta(hours=1)
+
+
+def test_members_without_consent_are_not_sent(carrier: Carrier, recsys: FakeGateway, clock: FixedClock) -> None:
+    with unit_of_work(db.session):
+        mark_changed("user", [12345], clock.now())
+
+    push_users(carrier)
+
+    assert recsys.users == {}
+    assert db.session.scalars(select(ChangedEntity)).all() == []
