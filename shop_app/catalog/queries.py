@@ -1,13 +1,15 @@
-"""Reading the catalogue for people: cards, pages, best sellers."""
+"""Reading the catalogue for people: cards, pages, departments, best sellers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
-from sqlalchemy import Select, func, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy import Row, Select, func, select
+from sqlalchemy.orm import joinedload, selectinload
 
-from shop_app.catalog.models import Category, Product, ProductSales
+from shop_app.catalog.models import Brand, BundleComponent, Category, Product, ProductSales, Variant
+from shop_app.core.errors import NotFound
 from shop_app.core.money import Money
 from shop_app.extensions import db
 
@@ -32,9 +34,48 @@ class ProductCard:
     has_choices: bool
 
     @property
+    def url(self) -> str:
+        """The product page, without attribution."""
+        return f"/products/{self.slug}"
+
+    @property
     def stock_note(self) -> str:
         """Empty unless stock is running low."""
         return f"Only {self.stock} left" if 0 < self.stock <= LOW_STOCK else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Department:
+    """A node of the category tree, as navigation shows it."""
+
+    path: str
+    name: str
+
+    @property
+    def url(self) -> str:
+        """Its listing."""
+        return f"/departments/{self.path}"
+
+
+_VARIANTS = select(func.count(Variant.id)).where(Variant.product_id == Product.id).correlate(Product).scalar_subquery()
+_CARD = (
+    select(
+        Product.id,
+        Product.sku,
+        Product.slug,
+        Product.title,
+        Brand.name.label("brand"),
+        Product.price_minor,
+        Product.compare_at_minor,
+        Product.currency,
+        Product.image_urls,
+        Product.stock,
+        _VARIANTS.label("variants"),
+    )
+    .outerjoin(Brand, Brand.id == Product.brand_id)
+    .where(Product.status == "active")
+)
+_SELLABLE_CARD = _CARD.where(Product.stock > 0)
 
 
 def sellable() -> Select[Product]:
@@ -44,34 +85,121 @@ def sellable() -> Select[Product]:
 
 def cards(skus: Sequence[str]) -> list[ProductCard]:
     """Cards for these item ids in the given order; what is not for sale is left out."""
-    rows = db.session.scalars(
-        sellable().where(Product.sku.in_(skus)).options(joinedload(Product.brand), joinedload(Product.variants))
-    ).unique()
-    by_sku = {product.sku: card(product) for product in rows}
+    if not skus:
+        return []
+    by_sku = {row.sku: _card(row) for row in db.session.execute(_SELLABLE_CARD.where(Product.sku.in_(skus)))}
     return [by_sku[sku] for sku in skus if sku in by_sku]
+
+
+def cards_by_id(product_ids: Sequence[int]) -> list[ProductCard]:
+    """Cards of active products in the given order, sold-out ones included."""
+    by_id = {row.id: _card(row) for row in db.session.execute(_CARD.where(Product.id.in_(product_ids)))}
+    return [by_id[i] for i in product_ids if i in by_id]
 
 
 def best_sellers(*, limit: int, today: date, category_path: str = "", exclude: Sequence[str] = ()) -> list[ProductCard]:
     """Most units sold in the last 30 days, newest products breaking ties; under `category_path` when given."""
-    sold = (
+    sold = units_sold(today)
+    query = _SELLABLE_CARD.outerjoin(sold, sold.c.product_id == Product.id)
+    if exclude:
+        query = query.where(Product.sku.not_in(exclude))
+    if category_path:
+        query = query.join(Category, Category.id == Product.category_id).where(within(category_path))
+    ranked = query.order_by(func.coalesce(sold.c.units, 0).desc(), Product.id.desc()).limit(limit)
+    return [_card(row) for row in db.session.execute(ranked)]
+
+
+def units_sold(today: date) -> Any:
+    """Subquery: product_id and units sold in the 30 days up to `today`."""
+    return (
         select(ProductSales.product_id, func.sum(ProductSales.units).label("units"))
         .where(ProductSales.day > today - BEST_SELLER_WINDOW)
         .group_by(ProductSales.product_id)
         .subquery()
     )
-    query = sellable().outerjoin(sold, sold.c.product_id == Product.id).where(Product.sku.not_in(exclude))
-    if category_path:
-        query = query.join(Category).where(
-            (Category.path == category_path) | Category.path.startswith(f"{category_path}/", autoescape=True)
+
+
+def within(category_path: str) -> Any:
+    """Condition: the category is `category_path` or below it."""
+    return (Category.path == category_path) | Category.path.startswith(f"{category_path}/", autoescape=True)
+
+
+def departments() -> list[Department]:
+    """The roots of the tree, in the shop's order."""
+    rows = db.session.execute(
+        select(Category.path, Category.name).where(Category.parent_id.is_(None)).order_by(Category.position, Category.id)
+    )
+    return [Department(path, name) for path, name in rows]
+
+
+def department(path: str) -> Category:
+    """One category.
+
+    Raises:
+        NotFound: there is none at `path`.
+
+    """
+    found = db.session.scalars(select(Category).where(Category.path == path)).one_or_none()
+    if found is None:
+        raise NotFound("There is no such department.")
+    return found
+
+
+def subdepartments(category: Category) -> list[Department]:
+    """What lies directly below, in the shop's order."""
+    below = select(Category.path, Category.name).where(Category.parent_id == category.id)
+    return [Department(path, name) for path, name in db.session.execute(below.order_by(Category.position, Category.id))]
+
+
+def ancestry(path: str) -> list[Department]:
+    """The categories from the root down to `path`, itself included."""
+    slugs = path.split("/")
+    paths = ["/".join(slugs[: depth + 1]) for depth in range(len(slugs))]
+    rows = db.session.execute(select(Category.path, Category.name).where(Category.path.in_(paths)))
+    names = {found: name for found, name in rows}  # noqa: C416 - rows unpack, dict() of rows does not type-check
+    return [Department(p, names[p]) for p in paths if p in names]
+
+
+def product_page(slug: str) -> Product:
+    """A product with everything its page shows, whatever its status except hidden.
+
+    Raises:
+        NotFound: there is none, or it is hidden.
+
+    """
+    query = (
+        select(Product)
+        .where(Product.slug == slug, Product.status != "hidden")
+        .options(
+            joinedload(Product.brand),
+            joinedload(Product.category),
+            selectinload(Product.variants),
+            selectinload(Product.components).joinedload(BundleComponent.product),
         )
-    ranked = query.order_by(func.coalesce(sold.c.units, 0).desc(), Product.id.desc()).limit(limit)
-    rows = db.session.scalars(ranked.options(joinedload(Product.brand), joinedload(Product.variants))).unique()
-    return [card(product) for product in rows]
+    )
+    found = db.session.scalars(query).unique().one_or_none()
+    if found is None:
+        raise NotFound("There is no such product.")
+    return found
+
+
+def top_tags(category_path: str, *, limit: int) -> list[tuple[str, str]]:
+    """The most frequent brands below `category_path`, as (tag, name) pairs for people to include or leave out."""
+    query = (
+        select(Brand.slug, Brand.name)
+        .join(Product, Product.brand_id == Brand.id)
+        .where(Product.status == "active", Product.stock > 0)
+        .group_by(Brand.slug, Brand.name)
+        .order_by(func.count(Product.id).desc(), Brand.name)
+        .limit(limit)
+    )
+    if category_path:
+        query = query.join(Category, Category.id == Product.category_id).where(within(category_path))
+    return [(f"brand:{slug}", name) for slug, name in db.session.execute(query)]
 
 
 def card(product: Product) -> ProductCard:
     """The card of a loaded product."""
-    reduced = product.compare_at_minor is not None and product.compare_at_minor > product.price_minor
     return ProductCard(
         product_id=product.id,
         sku=product.sku,
@@ -79,8 +207,60 @@ def card(product: Product) -> ProductCard:
         title=product.title,
         brand=product.brand.name if product.brand else "",
         price=Money(product.price_minor, product.currency),
-        was=Money(product.compare_at_minor, product.currency) if reduced and product.compare_at_minor else None,
-        picture_url=product.image_urls[0] if product.image_urls else f"/media/products/{product.sku}.svg",
+        was=_was(product.price_minor, product.compare_at_minor, product.currency),
+        picture_url=picture_url(product.sku, product.image_urls),
         stock=product.stock,
         has_choices=len(product.variants) > 1,
     )
+
+
+def picture_url(sku: str, image_urls: Sequence[str], view: int = 1) -> str:
+    """Where the `view`-th picture (from 1) of a product is: its own, or else one the shop draws."""
+    if image_urls:
+        return image_urls[min(view, len(image_urls)) - 1]
+    return f"/media/products/{sku}.svg" + (f"?view={view}" if view > 1 else "")
+
+
+def _card(row: Row[Any]) -> ProductCard:
+    return ProductCard(
+        product_id=row.id,
+        sku=row.sku,
+        slug=row.slug,
+        title=row.title,
+        brand=row.brand or "",
+        price=Money(row.price_minor, row.currency),
+        was=_was(row.price_minor, row.compare_at_minor, row.currency),
+        picture_url=picture_url(row.sku, row.image_urls),
+        stock=row.stock,
+        has_choices=row.variants > 1,
+    )
+
+
+def _was(price_minor: int, compare_at_minor: int | None, currency: str) -> Money | None:
+    is_reduced = compare_at_minor is not None and compare_at_minor > price_minor
+    return Money(compare_at_minor, currency) if is_reduced and compare_at_minor is not None else None
+
+
+def department_pictures(paths: Iterable[str], today: date) -> dict[str, str]:
+    """For each root path the picture of its best-selling product; one query for all."""
+    sold = units_sold(today)
+    place = (
+        func.row_number()
+        .over(
+            partition_by=func.substr(Category.path, 1, func.instr(Category.path + "/", "/") - 1)
+            if db.engine.dialect.name == "sqlite"
+            else func.split_part(Category.path, "/", 1),
+            order_by=(func.coalesce(sold.c.units, 0).desc(), Product.id.desc()),
+        )
+        .label("place")
+    )
+    ranked = (
+        select(Category.path, Product.sku, Product.image_urls, place)
+        .join(Product, Product.category_id == Category.id)
+        .outerjoin(sold, sold.c.product_id == Product.id)
+        .where(Product.status == "active", Product.stock > 0)
+        .subquery()
+    )
+    rows = db.session.execute(select(ranked.c.path, ranked.c.sku, ranked.c.image_urls).where(ranked.c.place == 1))
+    found = {path.split("/")[0]: picture_url(sku, urls) for path, sku, urls in rows}
+    return {path: found[path] for path in paths if path in found}

@@ -1,11 +1,252 @@
-"""Pages of the catalogue."""
+"""Pages of the catalogue: front page, departments, search, products, pictures."""
 
-from flask import Blueprint, render_template
+import hashlib
+from dataclasses import replace
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, abort, current_app, g, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from shop_app.catalog import listing, queries
+from shop_app.catalog.choices import choices, chosen_variant
+from shop_app.catalog.models import Product
+from shop_app.catalog.recent import recent_skus, remember_viewed
+from shop_app.catalog.schemas import address_args, plain_amount, read_narrowing
+from shop_app.catalog.search import search as search_products
+from shop_app.core.attribution import parse_attribution
+from shop_app.core.errors import NotFound
+from shop_app.core.money import Money
+from shop_app.site_settings.queries import slot_settings
+from shop_app.tracking.identity import current_shopper
 
 bp = Blueprint("catalog", __name__)
+
+YEAR_S = 31_536_000
+HERO_PICTURES = 3
+MOST_SUGGESTIONS = 6
+THEMES = ("auto", "light", "dark")
+HELP_PAGES = ("delivery", "accessibility")
+VIEWS_DRAWN = 3
+"""Pictures drawn of a product that brings none of its own."""
+
+
+@bp.app_context_processor
+def _frame_values() -> dict[str, Any]:
+    """What every page may ask for; the functions read only when called, so that fragments pay nothing."""
+    theme = request.cookies.get("theme", "auto")
+    return {"departments": _departments, "asset": _asset, "slot": slot_settings, "theme": theme if theme in THEMES else "auto"}
+
+
+@bp.after_app_request
+def _keep_versioned_files(response: Response) -> Response:
+    """A file asked for by its version never changes."""
+    if request.endpoint == "static" and "v" in request.args and response.status_code in (200, 304):
+        response.headers["Cache-Control"] = f"public, max-age={YEAR_S}, immutable"
+    return response
 
 
 @bp.get("/")
 def home() -> str:
     """The front page; its widgets load on their own."""
-    return render_template("catalog/home.html")
+    roots = _departments()
+    pictures = queries.department_pictures([root.path for root in roots], _today())
+    return render_template(
+        "catalog/home.html",
+        heroes=queries.best_sellers(limit=HERO_PICTURES, today=_today()),
+        tiles=[(root, pictures[root.path]) for root in roots if root.path in pictures],
+        has_recent=bool(recent_skus(current_shopper())),
+    )
+
+
+@bp.get("/departments/<path:path>")
+def department(path: str) -> str:
+    """A department's listing; the address is its state."""
+    category = queries.department(path)
+    trail = [("Home", url_for(".home")), *((node.name, node.url) for node in queries.ancestry(path))]
+    narrowing = read_narrowing(request.args, _currency())
+    page = listing.narrow(listing.category_rows(path, _today()), narrowing)
+    here = _Address(f"/departments/{path}", narrowing)
+    return render_template(
+        "catalog/department.html",
+        category=category,
+        trail=trail,
+        below=queries.subdepartments(category),
+        page=page,
+        here=here,
+        surface="listing.grid",
+    )
+
+
+@bp.get("/search")
+def search() -> str:
+    """Search results; an empty text asks for one."""
+    text = request.args.get("q", "").strip()[:100]
+    narrowing = read_narrowing(request.args, _currency())
+    found = search_products(text)
+    page = listing.narrow(listing.found_rows(found.relevance, _today()), narrowing)
+    return render_template(
+        "catalog/search.html",
+        search_text=text,
+        corrected=found.corrected,
+        page=page,
+        here=_Address("/search", narrowing, text),
+        surface="search.results",
+    )
+
+
+@bp.get("/search/suggestions")
+def suggestions() -> str:
+    """The dropdown below the search box."""
+    text = request.args.get("q", "").strip()[:100]
+    found = search_products(text).relevance if len(text) > 1 else {}
+    best = sorted(found, key=lambda product_id: (-found[product_id], product_id))[: 3 * MOST_SUGGESTIONS]
+    cards = [card for card in queries.cards_by_id(best) if card.stock > 0][:MOST_SUGGESTIONS]
+    places = [d for d in _departments() if text and d.name.lower().startswith(text.lower())]
+    return render_template("catalog/_suggestions.html", text=text, cards=cards, places=places)
+
+
+@bp.get("/products/<slug>")
+def product(slug: str) -> tuple[str, int]:
+    """A product's page; one that is no longer sold says so and offers others."""
+    found = queries.product_page(slug)
+    if found.status == "discontinued":
+        others = queries.best_sellers(limit=4, today=_today(), category_path=found.category.path)
+        return render_template("catalog/discontinued.html", product=found, others=others), 410
+    remember_viewed(found.sku, current_shopper())
+    return render_template("catalog/product.html", **_product_values(found)), 200
+
+
+@bp.post("/preferences/theme")
+def theme() -> BaseResponse:
+    """Light, dark, or as the system says; kept in a cookie that only the server reads."""
+    wanted = request.form.get("theme", "")
+    if wanted not in THEMES:
+        abort(400)
+    response = redirect(_own_path(request.form.get("next", "/")), 303)
+    secure = bool(current_app.config["SESSION_COOKIE_SECURE"])
+    response.set_cookie("theme", wanted, max_age=YEAR_S, secure=secure, httponly=True, samesite="Lax")
+    return response
+
+
+@bp.get("/help/<name>")
+def help_page(name: str) -> str:
+    """A page of plain words."""
+    if name not in HELP_PAGES:
+        raise NotFound("")
+    return render_template(f"catalog/help_{name}.html")
+
+
+@bp.get("/styleguide")
+def styleguide() -> str:
+    """Every component on one page, for people who build pages; in QA mode only."""
+    if not current_app.config["QA_MODE"]:
+        raise NotFound("")
+    cards = queries.best_sellers(limit=4, today=_today())
+    return render_template("catalog/styleguide.html", cards=cards, money=Money(4550, _currency()))
+
+
+class _Address:
+    """The address of a listing and of its neighbours, for links and form fields."""
+
+    def __init__(self, path: str, narrowing: listing.Narrowing, text: str = "") -> None:
+        self.path, self.narrowing, self.text = path, narrowing, text
+        self.currency = _currency()
+
+    @property
+    def sorts(self) -> list[tuple[str, str]]:
+        """What the list can be sorted by; the empty value is its own order."""
+        own = "Best match" if self.text else "Recommended"
+        return [("", own), *((value, text) for value, text in listing.SORTS.items())]
+
+    def page(self, number: int) -> str:
+        """The same list, another page."""
+        return self._to(replace(self.narrowing, page=number))
+
+    def without(self, name: str, value: str) -> str:
+        """The list without one chosen value."""
+        return self._to(listing.without(self.narrowing, name, value))
+
+    def without_prices(self) -> str:
+        """The list at any price."""
+        return self._to(replace(self.narrowing, min_minor=None, max_minor=None, page=1))
+
+    def bare(self) -> str:
+        """The list with nothing narrowed."""
+        return self._to(listing.Narrowing(sort=self.narrowing.sort))
+
+    def amount(self, minor: int | None) -> str:
+        """A price as the fields show it."""
+        return "" if minor is None else plain_amount(minor, self.currency)
+
+    def money(self, minor: int) -> str:
+        """A price as people read it."""
+        return Money(minor, self.currency).text()
+
+    def widget_args(self) -> dict[str, str]:
+        """What the listing's widget should respect too."""
+        ends = {"min": self.amount(self.narrowing.min_minor), "max": self.amount(self.narrowing.max_minor)}
+        return {name: value for name, value in ends.items() if value}
+
+    def _to(self, narrowing: listing.Narrowing) -> str:
+        args = address_args(narrowing, self.currency, self.text)
+        return f"{self.path}?{urlencode(args, doseq=True)}" if args else self.path
+
+
+def _product_values(found: Product) -> dict[str, Any]:
+    variant = chosen_variant(found.variants, request.args.get("variant", ""))
+    place = parse_attribution(request.args.get("via"))
+    views = range(1, (len(found.image_urls) or VIEWS_DRAWN) + 1)
+    return {
+        "product": found,
+        "variant": variant,
+        "choices": choices(found.variants, variant),
+        "price": Money(variant.price_minor, found.currency),
+        "was": Money(found.compare_at_minor, found.currency)
+        if found.compare_at_minor and found.compare_at_minor > variant.price_minor
+        else None,
+        "via": place.text() if place else "",
+        "pictures": [queries.picture_url(found.sku, found.image_urls, view) for view in views],
+        "trail": [
+            ("Home", url_for(".home")),
+            *((node.name, node.url) for node in queries.ancestry(found.category.path)),
+            (found.title, None),
+        ],
+    }
+
+
+def _departments() -> list[queries.Department]:
+    """The navigation, read once a request."""
+    if "departments" not in g:
+        g.departments = queries.departments()
+    found: list[queries.Department] = g.departments
+    return found
+
+
+def _asset(name: str) -> str:
+    """The address of a static file that changes with its content."""
+    return f"/static/{name}?v={_digest(Path(current_app.static_folder or '') / name)}"
+
+
+@cache
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else "missing"
+
+
+def _own_path(target: str) -> str:
+    """Only a path of this shop, so that nobody is sent elsewhere."""
+    is_own = target.startswith("/") and not target.startswith(("//", "/\\"))
+    return target if is_own else "/"
+
+
+def _today() -> date:
+    today: date = current_app.extensions["clock"].now().date()
+    return today
+
+
+def _currency() -> str:
+    currency: str = current_app.extensions["settings"].currency
+    return currency

@@ -1,5 +1,61 @@
-"""Pages of widgets."""
+"""The fragments behind the slots, and the same lists as pages of their own for browsers without JavaScript."""
 
-from flask import Blueprint
+from dataclasses import replace
+
+from flask import Blueprint, Response, current_app, make_response, render_template, request
+
+from shop_app.catalog.recent import recent_skus
+from shop_app.config import Settings
+from shop_app.core.errors import InvalidInput, NotFound
+from shop_app.site_settings.queries import slot_settings
+from shop_app.tracking.identity import current_shopper
+from shop_app.widgets.queries import cart_item_ids
+from shop_app.widgets.registry import SLOTS
+from shop_app.widgets.schemas import Needs, read_needs
+from shop_app.widgets.services import Visit, Widget, fill
 
 bp = Blueprint("widgets", __name__)
+
+PAGE_K = 24
+"""Cards on a list's own page."""
+
+
+@bp.get("/w/<slot>")
+def slot(slot: str) -> Response:
+    """One filled slot; 200 whatever the recommender does, and never kept by a cache."""
+    needs = _needs()
+    response = make_response(render_template("widgets/carousel.html", widget=_filled(slot, needs), needs=needs, in_place=True))
+    response.headers["Cache-Control"] = "private, no-store"
+    return response
+
+
+@bp.get("/recommendations/<slot>")
+def page(slot: str) -> str:
+    """The list of a slot as a page."""
+    needs = _needs()
+    return render_template("widgets/page.html", widget=_filled(slot, needs, k=PAGE_K), needs=needs)
+
+
+def _needs() -> Needs:
+    """What the address says; a price somebody mistyped is no reason to show no list."""
+    try:
+        return read_needs(request.args)
+    except InvalidInput:
+        return Needs(category=request.args.get("category", "")[:300], item=request.args.get("item", "")[:100])
+
+
+def _filled(name: str, needs: Needs, k: int = 0) -> Widget:
+    if name not in SLOTS:
+        raise NotFound("There is no such list.")
+    settings: Settings = current_app.extensions["settings"]
+    shopper = current_shopper()
+    wanted = slot_settings(name)
+    return fill(
+        replace(wanted, k=k) if k else wanted,
+        shopper,
+        Visit(cart=cart_item_ids(shopper.key), recent=recent_skus(shopper)),
+        needs,
+        current_app.extensions["recsys"],
+        today=current_app.extensions["clock"].now().date(),
+        deadline_s=settings.recsys_timeout_ms / 1000,
+    )

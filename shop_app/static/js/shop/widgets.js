@@ -1,0 +1,48 @@
+// Widgets: fetch shortly before they are seen, offer a retry when the fetch fails, collapse empty ones out of sight.
+const NEAR = "500px 0px";
+
+const near = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    near.unobserve(target);
+    target.dispatchEvent(new CustomEvent("near"));
+  }
+}, { rootMargin: NEAR });
+
+// An empty widget keeps its height while it is on screen, so that nothing jumps; once out of view it goes.
+const gone = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (isIntersecting) continue;
+    gone.unobserve(target);
+    target.classList.add("widget-collapsed");
+  }
+});
+
+function watch(root) {
+  for (const widget of root.querySelectorAll(".widget[data-widget-state]")) {
+    if (widget.dataset.widgetState === "loading") near.observe(widget);
+    if (widget.dataset.widgetState === "empty") gone.observe(widget);
+  }
+}
+
+function fail(event) {
+  const widget = event.target.closest?.(".widget-skeleton");
+  if (!widget) return;
+  widget.classList.add("widget-failed");
+  widget.setAttribute("aria-busy", "false");
+  widget.dataset.widgetState = "failed";
+}
+
+function retry(event) {
+  const widget = event.target.closest?.("[data-widget-retry]")?.closest(".widget-skeleton");
+  if (!widget) return;
+  widget.classList.remove("widget-failed");
+  widget.setAttribute("aria-busy", "true");
+  widget.dataset.widgetState = "loading";
+  widget.dispatchEvent(new CustomEvent("retry"));
+}
+
+for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(name, fail);
+document.addEventListener("click", retry);
+document.addEventListener("htmx:load", ({ detail }) => watch(detail.elt.parentElement ?? document));
+watch(document);

@@ -1,0 +1,55 @@
+"""Every slot: what it is anchored on and what stands in when the recommender is away."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Anchor(Enum):
+    """What a list is about."""
+
+    SHOPPER = "the shopper alone"
+    ITEM = "the product in view"
+    CART = "what is in the basket"
+    RECENT = "what was looked at lately"
+    CATEGORY = "a department"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place for a list. `is_steerable`: shoppers may set a price range and tags on it."""
+
+    name: str
+    anchor: Anchor
+    is_steerable: bool = False
+
+    @property
+    def surface(self) -> str:
+        """The page it stands on, as events call it."""
+        return self.name.partition(".")[0]
+
+    @property
+    def widget(self) -> str:
+        """Its name on that page."""
+        return self.name.partition(".")[2]
+
+    @property
+    def dom_id(self) -> str:
+        """The id of its section, the same in the skeleton and in the filled list."""
+        return "w-" + self.name.replace(".", "-").replace("_", "-")
+
+
+SLOTS: dict[str, Slot] = {
+    slot.name: slot
+    for slot in (
+        Slot("home.top_picks", Anchor.SHOPPER),
+        Slot("home.trending", Anchor.SHOPPER),
+        Slot("home.recent", Anchor.RECENT),
+        Slot("listing.best_sellers", Anchor.CATEGORY, is_steerable=True),
+        Slot("pdp.similar", Anchor.ITEM),
+        Slot("pdp.bought_together", Anchor.ITEM),
+        Slot("cart.also_like", Anchor.CART),
+        Slot("order.buy_again", Anchor.SHOPPER),
+        Slot("orders.buy_again", Anchor.SHOPPER),
+        Slot("search.rescue", Anchor.SHOPPER),
+    )
+}
