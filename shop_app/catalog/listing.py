@@ -138,9 +138,13 @@ def _rows(conditions: Iterable[Any], today: date, relevance: Mapping[int, float]
         .where(Product.status == "active", *conditions)
     )
     return [
-        ListingRow(i, price, stock, units, relevance.get(i, 0.0), name or "", {**facets, "brand": [slug]} if slug else facets)
+        ListingRow(i, price, stock, units, relevance.get(i, 0.0), name or "", _with_brand(facets, slug))
         for i, price, stock, units, slug, name, facets in db.session.execute(query)
     ]
+
+
+def _with_brand(facets: dict[str, list[str]], slug: str | None) -> dict[str, list[str]]:
+    return {**facets, "brand": [slug]} if slug else facets
 
 
 def _matches(row: ListingRow, narrowing: Narrowing, *, leaving_out: str = "") -> bool:
@@ -158,13 +162,12 @@ def _matches(row: ListingRow, narrowing: Narrowing, *, leaving_out: str = "") ->
 def _sort_key(sort: str) -> Any:
     """Sold-out ones last, then the asked order; ties by popularity, then newest."""
     first = {
-        "new": lambda row: 0,
+        "new": lambda row: -row.product_id,
         "price-up": lambda row: row.price_minor,
         "price-down": lambda row: -row.price_minor,
         "popular": lambda row: -row.units,
     }.get(sort, lambda row: -row.relevance)
-    by_units = (lambda row: 0) if sort == "new" else (lambda row: -row.units)
-    return lambda row: (row.stock <= 0, first(row), by_units(row), -row.product_id)
+    return lambda row: (row.stock <= 0, first(row), -row.units, -row.product_id)
 
 
 def _facets(rows: Sequence[ListingRow], narrowing: Narrowing) -> list[Facet]:
@@ -181,7 +184,8 @@ def _facet(name: str, rows: Sequence[ListingRow], narrowing: Narrowing) -> Facet
         value for row in rows if _matches(row, narrowing, leaving_out=name) for value in set(row.facets.get(name, ()))
     )
     counts.update(dict.fromkeys(chosen, 0))
-    labels = {row.facets["brand"][0]: row.brand_name for row in rows if "brand" in row.facets} if name == "brand" else {}
+    brands = {row.facets["brand"][0]: row.brand_name for row in rows if "brand" in row.facets}
+    labels = brands if name == "brand" else {}
     values = [FacetValue(v, labels.get(v, v.capitalize()), n, v in chosen) for v, n in counts.items()]
     key = _size_key if name == "size" else (lambda v: (-v.count, v.label))
     return Facet(name, name.capitalize(), tuple(sorted(values, key=key)))

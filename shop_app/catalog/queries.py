@@ -126,10 +126,8 @@ def within(category_path: str) -> Any:
 
 def departments() -> list[Department]:
     """The roots of the tree, in the shop's order."""
-    rows = db.session.execute(
-        select(Category.path, Category.name).where(Category.parent_id.is_(None)).order_by(Category.position, Category.id)
-    )
-    return [Department(path, name) for path, name in rows]
+    roots = select(Category.path, Category.name).where(Category.parent_id.is_(None))
+    return [Department(path, name) for path, name in db.session.execute(roots.order_by(Category.position, Category.id))]
 
 
 def department(path: str) -> Category:

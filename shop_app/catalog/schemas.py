@@ -1,12 +1,14 @@
 """Reading what an address asks of a listing, and writing it back: the address is the state."""
 
 from collections.abc import Mapping, Sequence
-
-from werkzeug.datastructures import MultiDict
+from typing import TYPE_CHECKING
 
 from shop_app.catalog.listing import SORTS, Narrowing
 from shop_app.core.errors import InvalidInput
 from shop_app.core.money import Money, parse_money
+
+if TYPE_CHECKING:
+    from werkzeug.datastructures import MultiDict
 
 RESERVED = {"q", "min", "max", "stock", "sort", "page", "via"}
 """Everything else in the address is a facet."""

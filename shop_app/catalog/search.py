@@ -29,7 +29,7 @@ MOST_TERMS = 8
 SHORT_WORD, LONG_WORD = 4, 8
 """Up to 3 letters no slip is forgiven, from 4 on one, from 8 on two."""
 MAX_TERM_CHARS = 60
-STOP_WORDS = frozenset(["a", "an", "and", "at", "by", "for", "from", "in", "is", "it", "of", "on", "or", "the", "to", "with"])
+STOP_WORDS = frozenset("a an and at by for from in is it of on or the to with".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +67,11 @@ def search(text: str) -> Found:
     if not asked:
         return Found({})
     total = db.session.scalar(select(func.count(Product.id))) or 0
-    matches = [_matches(term, total) for term in asked]
-    corrected = _corrections([term for term, match in zip(asked, matches, strict=True) if not match])
+    matches = {term: _matches(term, total) for term in asked}
+    corrected = _corrections([term for term, match in matches.items() if not match])
+    matches |= {near: _matches(near, total) for near in corrected.values()}
     used = [corrected.get(term, term) for term in asked]
-    matches = [match or (_matches(term, total) if term in corrected.values() else {}) for term, match in zip(used, matches, strict=True)]
-    return Found(_together(matches), " ".join(used) if corrected else "")
+    return Found(_together([matches[term] for term in used]), " ".join(used) if corrected else "")
 
 
 def _stem(word: str) -> str:

@@ -1,4 +1,4 @@
-"""Changing the catalogue. Each change keeps price, stock, search and the mark for Recsys in step, in one transaction."""
+"""Changing the catalogue: prices, stock, search and the mark for Recsys stay in step, in one transaction."""
 
 import re
 import unicodedata
@@ -81,7 +81,9 @@ def create_product(draft: ProductDraft, now: datetime) -> Product:
 
 
 def change_product(sku: str, draft: ProductDraft, now: datetime) -> Product:
-    """Make a product what `draft` says; its SKU and address stay. Variants are matched by SKU, missing ones are sold out.
+    """Make a product what `draft` says; its SKU and address stay.
+
+    Variants are matched by SKU. One that `draft` leaves out is sold out, not deleted: orders and baskets point at it.
 
     Raises:
         InvalidInput: a field breaks a rule.
@@ -268,7 +270,10 @@ def _components(product: Product, draft: ProductDraft) -> list[BundleComponent]:
     ids = {sku: product_id for sku, product_id in rows}  # noqa: C416 - rows unpack, dict() of rows does not type-check
     if missing := quantities.keys() - ids.keys():
         raise InvalidInput({"components": [f"there is no product {', '.join(sorted(missing))}"]})
-    return [BundleComponent(bundle_id=product.id, product_id=ids[sku], quantity=quantity) for sku, quantity in quantities.items()]
+    return [
+        BundleComponent(bundle_id=product.id, product_id=ids[sku], quantity=quantity)
+        for sku, quantity in quantities.items()
+    ]
 
 
 def _settle(product: Product, now: datetime) -> None:

@@ -37,8 +37,9 @@ VIEWS_DRAWN = 3
 @bp.app_context_processor
 def _frame_values() -> dict[str, Any]:
     """What every page may ask for; the functions read only when called, so that fragments pay nothing."""
-    theme = request.cookies.get("theme", "auto")
-    return {"departments": _departments, "asset": _asset, "slot": slot_settings, "theme": theme if theme in THEMES else "auto"}
+    theme = request.cookies.get("theme")
+    kept = theme if theme in THEMES else THEMES[0]
+    return {"departments": _departments, "asset": _asset, "slot": slot_settings, "theme": kept}
 
 
 @bp.after_app_request

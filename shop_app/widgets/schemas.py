@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate
-from werkzeug.datastructures import MultiDict
 
 from shop_app.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from werkzeug.datastructures import MultiDict
 
 MOST_TAGS = 10
 MAX_PRICE = 1e9

@@ -19,7 +19,7 @@ from shop_app.widgets.schemas import Needs
 log = logging.getLogger(__name__)
 
 WAITERS = 16
-"""Calls that may wait for a slow recommender at once; the next ones miss their deadline at once, and pages stay quick."""
+"""Calls that may wait for a slow recommender at once; beyond that a call only waits for its deadline."""
 SPARE = 4
 """Asked for beyond k, since an item may have sold out a moment ago."""
 MOST_STEERING_TAGS = 8
@@ -64,7 +64,7 @@ def fill(
     shopper: Shopper,
     visit: Visit,
     needs: Needs,
-    gateway: RecsysGateway,
+    gateway: RecsysGateway | None,
     *,
     today: date,
     deadline_s: float,
@@ -76,7 +76,8 @@ def fill(
     one that ignores the shopper's wishes.
     """
     slot = SLOTS[settings.slot]
-    answer = _ask(gateway, request_for(settings, shopper, visit, needs), deadline_s) if settings.is_on else None
+    request = request_for(settings, shopper, visit, needs)
+    answer = _ask(gateway, request, deadline_s) if gateway and settings.is_on else None
     shown = cards([item.item_id for item in answer.items])[: settings.k] if answer else []
     stands_in = not shown and settings.is_on and settings.has_fallback and not needs.is_steered
     if stands_in:

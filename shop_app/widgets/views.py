@@ -5,7 +5,6 @@ from dataclasses import replace
 from flask import Blueprint, Response, current_app, make_response, render_template, request
 
 from shop_app.catalog.recent import recent_skus
-from shop_app.config import Settings
 from shop_app.core.errors import InvalidInput, NotFound
 from shop_app.site_settings.queries import slot_settings
 from shop_app.tracking.identity import current_shopper
@@ -24,7 +23,8 @@ PAGE_K = 24
 def slot(slot: str) -> Response:
     """One filled slot; 200 whatever the recommender does, and never kept by a cache."""
     needs = _needs()
-    response = make_response(render_template("widgets/carousel.html", widget=_filled(slot, needs), needs=needs, in_place=True))
+    page = render_template("widgets/carousel.html", widget=_filled(slot, needs), needs=needs, in_place=True)
+    response = make_response(page)
     response.headers["Cache-Control"] = "private, no-store"
     return response
 
@@ -47,7 +47,6 @@ def _needs() -> Needs:
 def _filled(name: str, needs: Needs, k: int = 0) -> Widget:
     if name not in SLOTS:
         raise NotFound("There is no such list.")
-    settings: Settings = current_app.extensions["settings"]
     shopper = current_shopper()
     wanted = slot_settings(name)
     return fill(
@@ -57,5 +56,5 @@ def _filled(name: str, needs: Needs, k: int = 0) -> Widget:
         needs,
         current_app.extensions["recsys"],
         today=current_app.extensions["clock"].now().date(),
-        deadline_s=settings.recsys_timeout_ms / 1000,
+        deadline_s=current_app.extensions["settings"].recsys_timeout_ms / 1000,
     )
