@@ -29,7 +29,7 @@ MOST_TERMS = 8
 SHORT_WORD, LONG_WORD = 4, 8
 """Up to 3 letters no slip is forgiven, from 4 on one, from 8 on two."""
 MAX_TERM_CHARS = 60
-STOP_WORDS = frozenset("a an and at by for from in is it of on or the to with".split())
+STOP_WORDS = frozenset({"a", "an", "and", "at", "by", "for", "from", "in", "is", "it", "of", "on", "or", "the", "to"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,8 @@ def create_product(draft: ProductDraft, now: datetime) -> Product:
     if taken or db.session.scalars(select(Product.id).where(Product.sku == draft.sku)).first():
         raise Conflict(f"The SKU {taken or draft.sku} is taken.")
     product = Product(sku=draft.sku, slug=_free_slug(draft), created_at=now, variants=[])
-    db.session.add(product)
     _fill(product, draft, now)
+    db.session.add(product)
     db.session.flush()  # the id is needed for the index and the outbox
     product.variants[:] = _variants(draft)
     db.session.add_all(_components(product, draft))

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from shop_app.catalog import listing, queries
 from shop_app.catalog.choices import choices, chosen_variant
 from shop_app.catalog.models import Product
+from shop_app.catalog.pictures import picture_for
 from shop_app.catalog.recent import recent_skus, remember_viewed
 from shop_app.catalog.schemas import address_args, plain_amount, read_narrowing
 from shop_app.catalog.search import search as search_products
@@ -31,6 +32,7 @@ MOST_SUGGESTIONS = 6
 THEMES = ("auto", "light", "dark")
 HELP_PAGES = ("delivery", "accessibility")
 VIEWS_DRAWN = 3
+VIEWS = tuple(str(view) for view in range(1, VIEWS_DRAWN + 1))
 """Pictures drawn of a product that brings none of its own."""
 
 
@@ -119,6 +121,16 @@ def product(slug: str) -> tuple[str, int]:
         return render_template("catalog/discontinued.html", product=found, others=others), 410
     remember_viewed(found.sku, current_shopper())
     return render_template("catalog/product.html", **_product_values(found)), 200
+
+
+@bp.get("/media/products/<sku>.svg")
+def picture(sku: str) -> Response:
+    """A product's drawn picture; `view` picks the side. It never changes, so it is kept for good."""
+    view = request.args.get("view", "1")
+    drawn = picture_for(sku, "", int(view) if view in VIEWS else 1)
+    response = Response(drawn, mimetype="image/svg+xml")
+    response.headers["Cache-Control"] = f"public, max-age={YEAR_S}, immutable"
+    return response
 
 
 @bp.post("/preferences/theme")
