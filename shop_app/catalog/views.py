@@ -14,10 +14,10 @@ from werkzeug.wrappers import Response as BaseResponse
 from shop_app.catalog import listing, queries
 from shop_app.catalog.choices import choices, chosen_variant
 from shop_app.catalog.models import Product
-from shop_app.catalog.pictures import picture_for
 from shop_app.catalog.recent import recent_skus, remember_viewed
 from shop_app.catalog.schemas import address_args, plain_amount, read_narrowing
 from shop_app.catalog.search import search as search_products
+from shop_app.catalog.still_life import still_life
 from shop_app.core.attribution import parse_attribution
 from shop_app.core.errors import NotFound
 from shop_app.core.money import Money
@@ -127,7 +127,7 @@ def product(slug: str) -> tuple[str, int]:
 def picture(sku: str) -> Response:
     """A product's drawn picture; `view` picks the side. It never changes, so it is kept for good."""
     view = request.args.get("view", "1")
-    drawn = picture_for(sku, "", int(view) if view in VIEWS else 1)
+    drawn = still_life(sku, int(view) if view in VIEWS else 1)
     response = Response(drawn, mimetype="image/svg+xml")
     response.headers["Cache-Control"] = f"public, max-age={YEAR_S}, immutable"
     return response

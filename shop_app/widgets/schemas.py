@@ -1,45 +1,18 @@
 """Reading what a widget's address says."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate
 
 from shop_app.core.errors import InvalidInput
+from shop_app.widgets.registry import Needs
 
 if TYPE_CHECKING:
     from werkzeug.datastructures import MultiDict
 
 MOST_TAGS = 10
 MAX_PRICE = 1e9
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What a list should know beyond the shopper: product in view, department, price range in major units, tags."""
-
-    item: str = ""
-    category: str = ""
-    low: float | None = None
-    high: float | None = None
-    include_tags: tuple[str, ...] = ()
-    exclude_tags: tuple[str, ...] = ()
-
-    @property
-    def is_steered(self) -> bool:
-        """The shopper asked for less than everything."""
-        return bool(self.low is not None or self.high is not None or self.include_tags or self.exclude_tags)
-
-    @property
-    def plain_min(self) -> str:
-        """The lower price as its field shows it."""
-        return "" if self.low is None else f"{self.low:g}"
-
-    @property
-    def plain_max(self) -> str:
-        """The upper price as its field shows it."""
-        return "" if self.high is None else f"{self.high:g}"
 
 
 class _NeedsSchema(Schema):

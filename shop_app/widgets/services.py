@@ -13,8 +13,7 @@ from shop_app.core.shopper import Shopper
 from shop_app.recsys.gateway import RecsysError, RecsysGateway
 from shop_app.site_settings.defaults import SlotSettings
 from shop_app.widgets.queries import category_of
-from shop_app.widgets.registry import SLOTS, Anchor
-from shop_app.widgets.schemas import Needs
+from shop_app.widgets.registry import SLOTS, Anchor, Needs
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from shop_app.core.errors import InvalidInput, NotFound
 from shop_app.site_settings.queries import slot_settings
 from shop_app.tracking.identity import current_shopper
 from shop_app.widgets.queries import cart_item_ids
-from shop_app.widgets.registry import SLOTS
-from shop_app.widgets.schemas import Needs, read_needs
+from shop_app.widgets.registry import SLOTS, Needs
+from shop_app.widgets.schemas import read_needs
 from shop_app.widgets.services import Visit, Widget, fill
 
 bp = Blueprint("widgets", __name__)
