@@ -27,7 +27,7 @@ class CupedPair:
 def cuped(
     control: ArrayLike, treatment: ArrayLike, *, control_before: ArrayLike, treatment_before: ArrayLike
 ) -> CupedPair:
-    """Adjust y by θ·(x − x̄), θ = cov(x, y) / var(x) within arms, x̄ over both arms (Deng, Xu, Kohavi, Walker 2013).
+    """Adjust y by θ·(x − x̄), θ = cov(x, y) / var(x) and x̄ over both arms (Deng, Xu, Kohavi, Walker 2013).
 
     `before` holds the covariate of the same units, measured before the first exposure: nothing the variant could
     change. A constant covariate leaves the values as they are.
@@ -36,12 +36,12 @@ def cuped(
     x_control, x_treatment = np.asarray(control_before, dtype=float), np.asarray(treatment_before, dtype=float)
     if y_control.shape != x_control.shape or y_treatment.shape != x_treatment.shape:
         raise ValueError("every unit needs one value before and one after")
-    x = np.concatenate([x_control - x_control.mean(), x_treatment - x_treatment.mean()])
-    y = np.concatenate([y_control - y_control.mean(), y_treatment - y_treatment.mean()])
+    x, y = np.concatenate([x_control, x_treatment]), np.concatenate([y_control, y_treatment])
+    centre = float(x.mean())
+    x, y = x - centre, y - y.mean()
     spread_x, spread_y, shared = float(x @ x), float(y @ y), float(x @ y)
     theta = shared / spread_x if spread_x else 0.0
     kept = 1 - shared * shared / (spread_x * spread_y) if spread_x and spread_y else 1.0
-    centre = float(np.concatenate([x_control, x_treatment]).mean())
     return CupedPair(
         control=of_values(y_control - theta * (x_control - centre)),
         treatment=of_values(y_treatment - theta * (x_treatment - centre)),
