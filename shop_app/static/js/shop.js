@@ -2,3 +2,4 @@
 import "./shop/widgets.js";
 import "./shop/combobox.js";
 import "./shop/carousel.js";
+import "./shop/menu.js";
