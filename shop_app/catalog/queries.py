@@ -9,6 +9,7 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from shop_app.catalog.models import Brand, BundleComponent, Category, Product, ProductSales, Variant
+from shop_app.catalog.tags import tag
 from shop_app.core.errors import NotFound
 from shop_app.core.money import Money
 from shop_app.extensions import db
@@ -83,11 +84,14 @@ def sellable() -> Select[Product]:
     return select(Product).where(Product.status == "active", Product.stock > 0)
 
 
-def cards(skus: Sequence[str]) -> list[ProductCard]:
-    """Cards for these item ids in the given order; what is not for sale is left out."""
+def cards(skus: Sequence[str], category_path: str = "") -> list[ProductCard]:
+    """Cards for these item ids in the given order; what is not for sale or outside `category_path` is left out."""
     if not skus:
         return []
-    by_sku = {row.sku: _card(row) for row in db.session.execute(_SELLABLE_CARD.where(Product.sku.in_(skus)))}
+    query = _SELLABLE_CARD.where(Product.sku.in_(skus))
+    if category_path:
+        query = query.join(Category, Category.id == Product.category_id).where(within(category_path))
+    by_sku = {row.sku: _card(row) for row in db.session.execute(query)}
     return [by_sku[sku] for sku in skus if sku in by_sku]
 
 
@@ -184,16 +188,16 @@ def product_page(slug: str) -> Product:
 def top_tags(category_path: str, *, limit: int) -> list[tuple[str, str]]:
     """The most frequent brands below `category_path`, as (tag, name) pairs for people to include or leave out."""
     query = (
-        select(Brand.slug, Brand.name)
+        select(Brand.name)
         .join(Product, Product.brand_id == Brand.id)
         .where(Product.status == "active", Product.stock > 0)
-        .group_by(Brand.slug, Brand.name)
+        .group_by(Brand.name)
         .order_by(func.count(Product.id).desc(), Brand.name)
         .limit(limit)
     )
     if category_path:
         query = query.join(Category, Category.id == Product.category_id).where(within(category_path))
-    return [(f"brand:{slug}", name) for slug, name in db.session.execute(query)]
+    return [(tag("brand", name), name) for name in db.session.scalars(query)]
 
 
 def card(product: Product) -> ProductCard:

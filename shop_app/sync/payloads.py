@@ -1,22 +1,17 @@
 """From rows of the shop to the contract: the only place where what leaves is put together."""
 
-import re
-import unicodedata
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from recsys_engine.contract import Event, Item, User
 from shop_app.accounts.models import User as Member
 from shop_app.catalog.models import Product
+from shop_app.catalog.tags import tags
 from shop_app.core.events import META_KEYS
 from shop_app.core.money import Money
 from shop_app.tracking.models import TrackedEvent
 
 MAX_DESCRIPTION = 5000
-MAX_TAG = 80
-SPELLINGS = {"color": "colour", "colors": "colour", "colours": "colour", "sizes": "size", "materials": "material"}
-"""Facet names that mean the same."""
 
 
 def item_payload(product: Product, site_url: str) -> Item:
@@ -94,28 +89,6 @@ def major_price(minor: int, currency: str) -> Decimal:
     return Money(minor, currency).decimal()
 
 
-def tags(product: Product) -> tuple[str, ...]:
-    """`brand:*`, `category:*` for each level of the path, `cat:*` for its leaf, then facets. Sorted, no repeats."""
-    parts = product.category.path.split("/")
-    found = {tag("category", "/".join(parts[:depth])) for depth in range(1, len(parts) + 1)}
-    found.add(tag("cat", parts[-1]))
-    if product.brand:
-        found.add(tag("brand", product.brand.name))
-    for name, values in product.facets.items():
-        found.update(tag(name, value) for value in _as_values(values))
-    return tuple(sorted(found - {""}))
-
-
-def tag(name: str, value: str) -> str:
-    """One normal form: `Colour: "Jet  Black"` → `colour:jet-black`. Empty when nothing is left of either side.
-
-    Accents are dropped, case folded, everything but letters, digits, `.` and `/` becomes one hyphen.
-    """
-    left, right = _slug(name), _slug(value)
-    left = SPELLINGS.get(left, left)
-    return f"{left}:{right}"[:MAX_TAG] if left and right else ""
-
-
 def image_url(product: Product, site_url: str) -> str:
     """The first usable picture; a drawn one when there is none. Looks at the text only and fetches nothing."""
     first = next((url for url in product.image_urls if _is_picture_address(url)), f"/media/products/{product.sku}.svg")
@@ -125,13 +98,3 @@ def image_url(product: Product, site_url: str) -> str:
 def _is_picture_address(url: str) -> bool:
     is_path = url.startswith("/") and not url.startswith("//")
     return (is_path or url.startswith("https://")) and not any(c.isspace() or ord(c) < 32 for c in url)
-
-
-def _slug(text: str) -> str:
-    folded = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(c for c in folded if not unicodedata.combining(c))
-    return re.sub(r"[^\w./]+|_+", "-", plain).strip("-./")
-
-
-def _as_values(values: Any) -> Iterable[str]:
-    return [str(value) for value in (values if isinstance(values, list) else [values]) if value not in (None, "")]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from recsys_engine.contract import Constraints, Context, Overrides, Recommendations, RecommendRequest
+from recsys_engine.contract.limits import MAX_K
 from shop_app.catalog.queries import ProductCard, best_sellers, cards, top_tags
 from shop_app.core.shopper import Shopper
 from shop_app.recsys.gateway import RecsysError, RecsysGateway
@@ -21,6 +22,8 @@ WAITERS = 16
 """Calls that may wait for a slow recommender at once; beyond that a call only waits for its deadline."""
 SPARE = 4
 """Asked for beyond k, since an item may have sold out a moment ago."""
+NARROWING = 8
+"""How much longer a list of a brand is asked for when only one department of it may be shown."""
 MOST_STEERING_TAGS = 8
 
 _pool = ThreadPoolExecutor(WAITERS, thread_name_prefix="recommend")
@@ -48,6 +51,7 @@ class Widget:
     source: str
     request_id: str = ""
     is_steerable: bool = False
+    is_steered: bool = False
     steering: Sequence[tuple[str, str]] = ()
     experiment: str = ""
     bucket: str = ""
@@ -77,7 +81,7 @@ def fill(
     slot = SLOTS[settings.slot]
     request = request_for(settings, shopper, visit, needs)
     answer = _ask(gateway, request, deadline_s) if gateway and settings.is_on else None
-    shown = cards([item.item_id for item in answer.items])[: settings.k] if answer else []
+    shown = cards([item.item_id for item in answer.items], needs.category)[: settings.k] if answer else []
     stands_in = not shown and settings.is_on and settings.has_fallback and not needs.is_steered
     if stands_in:
         shown = _stand_in(settings.k, visit, needs, today)
@@ -92,6 +96,7 @@ def fill(
         source="fallback" if stands_in else "model" if shown else "none",
         request_id=answer.request_id if answer and shown and not stands_in else "",
         is_steerable=slot.is_steerable,
+        is_steered=needs.is_steered,
         steering=top_tags(needs.category, limit=MOST_STEERING_TAGS) if slot.is_steerable else (),
     )
 
@@ -106,7 +111,7 @@ def request_for(settings: SlotSettings, shopper: Shopper, visit: Visit, needs: N
     department = (f"category:{needs.category}",) if needs.category and not needs.include_tags else ()
     return RecommendRequest(
         user_id=shopper.recsys_user_id or None,
-        k=settings.k + SPARE,
+        k=_wanted(settings.k, needs),
         context=Context(
             surface=settings.slot,
             item_id=needs.item or None if anchor is not Anchor.RECENT else None,
@@ -123,6 +128,11 @@ def request_for(settings: SlotSettings, shopper: Shopper, visit: Visit, needs: N
         ),
         overrides=Overrides(brand_cap=settings.brand_cap or None, category_cap=settings.category_cap or None),
     )
+
+
+def _wanted(k: int, needs: Needs) -> int:
+    """Tags are alternatives to one another, so a brand within a department is cut out of a longer list of the brand."""
+    return min(MAX_K, (k + SPARE) * (NARROWING if needs.category and needs.include_tags else 1))
 
 
 def _in_view(needs: Needs, visit: Visit, anchor: Anchor) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 import pytest
 
 from shop_app.catalog.models import Brand, Category, Product
-from shop_app.sync.payloads import item_payload, major_price, tag, tags
+from shop_app.catalog.tags import tag, tags
+from shop_app.sync.payloads import item_payload, major_price
 from tests.factories.catalog import LONG_AGO
 
 SITE = "https://shop.example"

@@ -21,7 +21,7 @@ const gone = new IntersectionObserver((entries) => {
 function watch(root) {
   for (const widget of root.querySelectorAll(".widget[data-widget-state]")) {
     if (widget.dataset.widgetState === "loading") near.observe(widget);
-    if (widget.dataset.widgetState === "empty") gone.observe(widget);
+    if (widget.classList.contains("widget-hidden")) gone.observe(widget);
   }
 }
 
