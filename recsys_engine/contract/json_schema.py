@@ -1,0 +1,56 @@
+"""JSON Schema (2020-12) from a marshmallow schema, for the fields this contract uses."""
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def json_schema(schema: type[Schema]) -> dict[str, Any]:
+    """The object schema of a body."""
+    loaded = schema()
+    found: dict[str, Any] = {
+        "type": "object",
+        "properties": {name: _field(field) for name, field in loaded.fields.items()},
+    }
+    required = sorted(name for name, field in loaded.fields.items() if field.required)
+    if required:
+        found["required"] = required
+    if schema.__doc__:
+        found["description"] = " ".join(schema.__doc__.split())
+    return found
+
+
+def _field(field: Any) -> dict[str, Any]:
+    found = _type(field)
+    for validator in field.validators:
+        found.update(_validator(field, validator))
+    found.update({key: value for key, value in field.metadata.items() if key != "max"})
+    if "max" in field.metadata:
+        found["maxItems"] = field.metadata["max"]
+    if field.allow_none and isinstance(found.get("type"), str):
+        found["type"] = [found["type"], "null"]
+    return found
+
+
+def _type(field: Any) -> dict[str, Any]:
+    if isinstance(field, fields.Nested):
+        return json_schema(type(field.schema))
+    if isinstance(field, fields.List):
+        return {"type": "array", "items": _field(field.inner)}
+    if isinstance(field, fields.Dict):
+        return {"type": "object"}
+    names = ((fields.Boolean, "boolean"), (fields.Integer, "integer"), (fields.Float, "number"))
+    return {"type": next((name for kind, name in names if isinstance(field, kind)), "string")}
+
+
+def _validator(field: Any, validator: Any) -> dict[str, Any]:
+    if isinstance(validator, validate.Length):
+        suffix = "Items" if isinstance(field, fields.List) else "Length"
+        low = validator.equal if validator.equal is not None else validator.min
+        high = validator.equal if validator.equal is not None else validator.max
+        return {f"{end}{suffix}": n for end, n in (("min", low), ("max", high)) if n is not None}
+    if isinstance(validator, validate.Range):
+        return {name: n for name, n in (("minimum", validator.min), ("maximum", validator.max)) if n is not None}
+    return {}

@@ -1,0 +1,194 @@
+"""The Flask application around the route table: reading, refusing, answering."""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from recsys_engine.contract.checks import depth, is_encodable, is_valid_id
+from recsys_engine.contract.errors import ContractError, EngineUnavailableError
+from recsys_engine.contract.limits import MAX_BODY_BYTES, MAX_JSON_DEPTH
+from recsys_engine.http.guard import RateLimit, authorise, key_of, org_of
+from recsys_engine.http.metrics import Metrics
+from recsys_engine.http.openapi import openapi
+from recsys_engine.http.routes import ROUTES, Call, Route
+from recsys_engine.http.settings import ServerSettings
+from recsys_engine.http.tenants import Tenants
+from recsys_engine.service.engine import new_id
+
+log = logging.getLogger(__name__)
+
+OPEN_PATHS = frozenset({"/health", "/readyz", "/version", "/metrics", "/openapi.json"})
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+@dataclass(slots=True)
+class Server:
+    """What the handlers share."""
+
+    settings: ServerSettings
+    tenants: Tenants
+    limit: RateLimit
+    metrics: Metrics = field(default_factory=Metrics)
+
+
+def create_engine_app(settings: ServerSettings, clock: Callable[[], datetime] | None = None) -> Flask:
+    """The stand-alone recommender server as a WSGI application."""
+    app = Flask("recsys_engine", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    limit = RateLimit(settings.rate_per_minute, settings.rate_burst, time.monotonic)
+    server = Server(settings, Tenants(settings, clock or partial(datetime.now, UTC)), limit)
+    app.extensions["recsys_server"] = server
+    app.before_request(partial(_admit, server))
+    app.after_request(partial(_finish, server))
+    for route in ROUTES:
+        endpoint = f"{route.method} {route.path}"
+        app.add_url_rule(route.path, endpoint, partial(_answer, server, route), methods=[route.method])
+    _add_operations(app, server)
+    app.register_error_handler(ContractError, _refused)
+    app.register_error_handler(EngineUnavailableError, _unavailable)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _crashed)
+    return app
+
+
+def _admit(server: Server) -> None:
+    g.started = time.perf_counter()
+    sent = request.headers.get("X-Request-Id", "")
+    g.request_id = sent if is_valid_id(sent) else new_id()
+    if request.path in OPEN_PATHS or request.method == "OPTIONS":
+        return
+    g.org_id = org_of(request.headers)
+    key = key_of(request.headers)
+    endpoint = request.url_rule.endpoint if request.url_rule else ""
+    authorise(server.settings.api_keys, key, g.org_id, _ROLE_OF.get(endpoint, "serve"))
+    wait_s = server.limit.wait_s(key or request.remote_addr or "")
+    if wait_s > 0:
+        g.retry_after = max(1, round(wait_s + 0.5))
+        raise ContractError("rate_limited", "too many requests", {"retry_after_s": g.retry_after})
+
+
+_ROLE_OF = {f"{route.method} {route.path}": route.role for route in ROUTES}
+
+
+def _answer(server: Server, route: Route, **path: str) -> Response:
+    body = _body() if route.method in {"POST", "PUT"} else {}
+    call = Call(partial(server.tenants.engine, g.org_id), body, request.args, path, g.request_id)
+    return _json(route.handler(call), route.status)
+
+
+def _body() -> dict[str, Any]:
+    raw = request.get_data(cache=False)
+    if not raw.strip():
+        raise ContractError("invalid_json", "the body is empty")
+    try:
+        value, _ = _DECODER.raw_decode(raw.decode("utf-8").lstrip())
+    except (ValueError, RecursionError) as error:
+        raise ContractError("invalid_json", "the body is not JSON") from error
+    if not isinstance(value, dict):
+        raise ContractError("invalid_json_type", "the body must be an object", {"field": "", "expected": "object"})
+    if raw.count(b"[") + raw.count(b"{") > MAX_JSON_DEPTH and depth(value) > MAX_JSON_DEPTH:
+        raise ContractError("invalid_json", f"the body nests deeper than {MAX_JSON_DEPTH}", {"max": MAX_JSON_DEPTH})
+    if (b"\\ud" in raw or b"\\uD" in raw or b"\\u0000" in raw) and not _is_storable(value):
+        raise ContractError("invalid_json", "the body holds text that cannot be stored")
+    return value
+
+
+def _is_storable(value: Any) -> bool:
+    return is_encodable(json.dumps(value, ensure_ascii=False)) and "\\u0000" not in json.dumps(value)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > 400:
+        raise ValueError("a number with too many digits")
+    return int(digits)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_whole_number)
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(_ENCODER.encode(value) + "\n", status, mimetype="application/json")
+
+
+def _finish(server: Server, response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    rule = request.url_rule.rule if request.url_rule else "unknown"
+    server.metrics.count("http_requests_total", method=request.method, route=rule, status=str(response.status_code))
+    server.metrics.observe(time.perf_counter() - g.get("started", time.perf_counter()), route=rule)
+    return response
+
+
+def _error(status: int, code: str, message: str, details: Any = None) -> Response:
+    body = {"error": code, "message": message}
+    if details:
+        body["details"] = details
+    body["correlation_id"] = g.get("request_id", "")
+    body["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return _json(body, status)
+
+
+def _refused(error: ContractError) -> Response:
+    response = _error(error.status, error.code, error.message, dict(error.details))
+    if "retry_after" in g:
+        response.headers["Retry-After"] = str(g.retry_after)
+    return response
+
+
+def _unavailable(error: EngineUnavailableError) -> Response:
+    log.warning("engine_unavailable", extra={"error": str(error), "request_id": g.get("request_id")})
+    response = _error(503, "service_unavailable", "the engine cannot answer now")
+    response.headers["Retry-After"] = str(max(1, round(error.retry_after_s or 1)))
+    return response
+
+
+def _http_error(error: HTTPException) -> Response:
+    if isinstance(error, RequestEntityTooLarge):
+        return _error(413, "body_too_large", f"at most {MAX_BODY_BYTES} bytes", {"max": MAX_BODY_BYTES})
+    codes = {404: "not_found", 405: "method_not_allowed", 408: "request_timeout"}
+    status = error.code or 500
+    response = _error(status, codes.get(status, "invalid_request" if status < 500 else "internal"), error.name)
+    if status == 405 and error.get_response().headers.get("Allow"):
+        response.headers["Allow"] = error.get_response().headers["Allow"]
+    return response
+
+
+def _crashed(error: Exception) -> Response:
+    log.error("engine_request_crashed", exc_info=error, extra={"request_id": g.get("request_id")})
+    return _error(500, "internal", "unexpected error")
+
+
+def _add_operations(app: Flask, server: Server) -> None:
+    document = openapi(ROUTES)
+
+    def health() -> Response:
+        return _json({"status": "ok"})
+
+    def readyz() -> Response:
+        verdict = server.tenants.ready()
+        body = {"status": verdict.status, "failing": list(verdict.failing), "details": dict(verdict.details)}
+        return _json(body, 200 if verdict.is_ok else 503)
+
+    def version() -> Response:
+        return _json({"git_commit": "", "build_time": "", "model_version": "hybrid_v1"})
+
+    def metrics() -> Response:
+        server.metrics.gauge("recsys_tenants_open", server.tenants.count)
+        return Response(server.metrics.text(), mimetype="text/plain; version=0.0.4")
+
+    app.add_url_rule("/health", "health", health)
+    app.add_url_rule("/readyz", "readyz", readyz)
+    app.add_url_rule("/version", "version", version)
+    app.add_url_rule("/metrics", "metrics", metrics)
+    app.add_url_rule("/openapi.json", "openapi", lambda: _json(document))

@@ -1,0 +1,64 @@
+"""Counters and a latency histogram in the Prometheus text format, one process."""
+
+import threading
+from collections import defaultdict
+
+BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+Labels = tuple[tuple[str, str], ...]
+
+
+class Metrics:
+    """Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counters: dict[tuple[str, Labels], float] = defaultdict(float)
+        self._gauges: dict[tuple[str, Labels], float] = {}
+        self._buckets: dict[Labels, list[int]] = {}
+        self._sums: dict[Labels, float] = defaultdict(float)
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        with self._lock:
+            self._counters[name, tuple(sorted(labels.items()))] += amount
+
+    def gauge(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        with self._lock:
+            self._gauges[name, tuple(sorted(labels.items()))] = value
+
+    def observe(self, seconds: float, **labels: str) -> None:
+        """Add one request to ``http_request_duration_seconds``."""
+        key = tuple(sorted(labels.items()))
+        with self._lock:
+            row = self._buckets.setdefault(key, [0] * (len(BUCKETS_S) + 1))
+            place = next((n for n, edge in enumerate(BUCKETS_S) if seconds <= edge), len(BUCKETS_S))
+            row[place] += 1
+            self._sums[key] += seconds
+
+    def text(self) -> str:
+        """Everything as Prometheus text."""
+        with self._lock:
+            lines = [f"{name}{_labels(labels)} {value:g}" for (name, labels), value in sorted(self._counters.items())]
+            lines += [f"{name}{_labels(labels)} {value:g}" for (name, labels), value in sorted(self._gauges.items())]
+            for labels, row in sorted(self._buckets.items()):
+                lines += self._histogram(labels, row)
+        return "\n".join(lines) + "\n"
+
+    def _histogram(self, labels: Labels, row: list[int]) -> list[str]:
+        name, running, lines = "http_request_duration_seconds", 0, []
+        for edge, count in zip((*(f"{edge:g}" for edge in BUCKETS_S), "+Inf"), row, strict=True):
+            running += count
+            lines.append(f"{name}_bucket{_labels((*labels, ('le', edge)))} {running}")
+        shown = _labels(labels)
+        return [*lines, f"{name}_count{shown} {running}", f"{name}_sum{shown} {self._sums[labels]:g}"]
+
+
+def _labels(labels: Labels) -> str:
+    if not labels:
+        return ""
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels) + "}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,72 @@
+"""Settings of the stand-alone server, read once from the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ROLES = frozenset({"ingest", "serve", "admin"})
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key by its SHA-256: what it may do and for which organisations (``*`` = all)."""
+
+    digest: str
+    roles: frozenset[str]
+    org_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """What the server runs with. No keys means no authentication (development)."""
+
+    database_url: str
+    api_keys: tuple[ApiKey, ...] = ()
+    rate_per_minute: int = 600
+    rate_burst: int = 60
+    decision_sample_rate: float = 1.0
+    max_tenants: int = 64
+
+
+def settings_from_env(env: Mapping[str, str]) -> ServerSettings:
+    """Read ``RECSYS_*`` variables.
+
+    ``RECSYS_DATABASE_URL`` (required), ``RECSYS_API_KEYS`` (``sha256hex:role+role:org|org`` or ``:*``, comma-separated;
+    list two for a rotation), ``RECSYS_RATE_LIMIT_RPM`` (0 = off), ``RECSYS_RATE_BURST``,
+    ``RECSYS_DECISION_SAMPLE_RATE`` (0-1).
+
+    Raises:
+        ValueError: naming the variable that is missing or wrong.
+    """
+    url = env.get("RECSYS_DATABASE_URL", "")
+    if not url:
+        raise ValueError("RECSYS_DATABASE_URL is required")
+    return ServerSettings(
+        url,
+        api_keys_from(env.get("RECSYS_API_KEYS", "")),
+        int(_number(env, "RECSYS_RATE_LIMIT_RPM", 600)),
+        int(_number(env, "RECSYS_RATE_BURST", 60)),
+        _number(env, "RECSYS_DECISION_SAMPLE_RATE", 1.0),
+    )
+
+
+def api_keys_from(text: str) -> tuple[ApiKey, ...]:
+    """Parse the key list; raises ``ValueError`` for an entry that is not ``digest:roles:orgs``."""
+    keys = []
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        digest, _, rest = entry.partition(":")
+        roles_text, _, orgs = rest.partition(":")
+        roles = frozenset(roles_text.split("+"))
+        if len(digest) != 64 or not roles <= ROLES or not orgs:
+            raise ValueError("RECSYS_API_KEYS: an entry is not sha256hex:role+role:org|org")
+        keys.append(ApiKey(digest.lower(), roles, frozenset(orgs.split("|"))))
+    return tuple(keys)
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    try:
+        value = float(env.get(name, default))
+    except ValueError as error:
+        raise ValueError(f"{name} is not a number") from error
+    if value < 0:
+        raise ValueError(f"{name} must not be negative")
+    return value

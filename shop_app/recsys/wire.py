@@ -1,0 +1,148 @@
+"""One HTTP call to a recommender: timeouts, size limit, retries of transient faults, and the two errors."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from shop_app.recsys.gateway import RecsysRejected, RecsysUnavailable
+
+MAX_RESPONSE_BYTES = 20_000_000
+_CHUNK_BYTES = 65_536
+_TRANSIENT = frozenset({408, 425, 429})
+_POOL = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A successful answer: the JSON value and the request id the server used."""
+
+    body: Any
+    request_id: str
+
+
+class Wire:
+    """A pooled session to one server. Thread-safe.
+
+    Each attempt has a connect and a read timeout and an overall deadline of ``timeout_s``; at most ``retries`` further
+    attempts follow a transient fault (network, 408, 425, 429, 5xx), with full-jitter back-off from 50 ms. Calls
+    that are not safe to repeat are sent once. Proxies and netrc of the environment are not used.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        *,
+        timeout_s: float,
+        connect_timeout_s: float,
+        retries: int,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._timeout_s = timeout_s
+        self._timeouts = (min(connect_timeout_s, timeout_s), timeout_s)
+        self._retries = retries
+        self._sleep = sleep
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers.update(headers)
+        self._session.mount("http://", HTTPAdapter(pool_maxsize=_POOL))
+        self._session.mount("https://", HTTPAdapter(pool_maxsize=_POOL))
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        is_repeatable: bool = True,
+    ) -> Reply:
+        """Send and read; raises ``RecsysRejected`` or ``RecsysUnavailable``."""
+        attempts = self._retries + 1 if is_repeatable else 1
+        for attempt in range(attempts):
+            try:
+                return self._once(method, path, body, query)
+            except RecsysUnavailable as error:
+                pause_s = random.uniform(0, 0.05 * 2**attempt)
+                too_long = (error.retry_after_s or 0) > self._timeout_s
+                if attempt + 1 == attempts or too_long:
+                    raise
+                self._sleep(max(pause_s, error.retry_after_s or 0))
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+
+    def _once(self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, Any] | None) -> Reply:
+        try:
+            data = None if body is None else json.dumps(body, allow_nan=False).encode()
+        except ValueError as error:
+            raise RecsysRejected("invalid_json", "the request holds numbers JSON cannot carry") from error
+        deadline = time.monotonic() + self._timeout_s
+        try:
+            with self._session.request(
+                method,
+                self._base_url + path,
+                params=query,
+                data=data,
+                headers={"Content-Type": "application/json"} if data is not None else None,
+                timeout=self._timeouts,
+                stream=True,
+                allow_redirects=False,
+            ) as response:
+                content = _read(response, deadline)
+        except requests.RequestException as error:
+            raise RecsysUnavailable(f"{method} {path}: {type(error).__name__}") from error
+        return _told_apart(response, content, f"{method} {path}")
+
+
+def _read(response: requests.Response, deadline: float) -> bytes:
+    content = bytearray()
+    for chunk in response.iter_content(_CHUNK_BYTES):
+        content += chunk
+        if len(content) > MAX_RESPONSE_BYTES:
+            raise RecsysUnavailable(f"the answer is larger than {MAX_RESPONSE_BYTES} bytes")
+        if time.monotonic() > deadline:
+            raise RecsysUnavailable("the answer came too slowly")
+    return bytes(content)
+
+
+def _told_apart(response: requests.Response, content: bytes, name: str) -> Reply:
+    """Success, rejected or unavailable: the one place that decides."""
+    status = response.status_code
+    if 200 <= status < 300:
+        try:
+            return Reply(json.loads(content) if content.strip() else None, response.headers.get("X-Request-Id", ""))
+        except ValueError as error:
+            raise RecsysUnavailable(f"{name}: {status} without JSON") from error
+    if status >= 500 or status in _TRANSIENT:
+        raise RecsysUnavailable(f"{name}: {status}", _retry_after(response))
+    problem = _problem(content)
+    details = problem.get("details")
+    raise RecsysRejected(
+        str(problem.get("error") or f"http_{status}"),
+        str(problem.get("message") or name),
+        details if isinstance(details, dict) else None,
+        status,
+    )
+
+
+def _problem(content: bytes) -> dict[str, Any]:
+    try:
+        problem = json.loads(content)
+    except ValueError:
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isascii() and value.isdigit() and len(value) < 6 else None
