@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, current_app, jsonify, render_template, request
+from flask import Flask, Response, current_app, jsonify, render_template, request, session
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.engine import make_url
 from werkzeug.exceptions import HTTPException
@@ -14,6 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from shop_app import cli, health, qa
 from shop_app.accounts import views as accounts
 from shop_app.accounts.models import User
+from shop_app.accounts.sessions import is_live
 from shop_app.admin import views as admin
 from shop_app.analytics import models as _analytics_models  # noqa: F401  (tables of the schema)
 from shop_app.cart import views as cart
@@ -24,6 +25,7 @@ from shop_app.core.errors import Conflict, Forbidden, Gone, InvalidInput, NotFou
 from shop_app.extensions import csrf, db, htmx, limiter, login_manager, migrate, prepare_sqlite
 from shop_app.jobs.alarm import Alarm
 from shop_app.orders import views as orders
+from shop_app.orders.sandbox import SandboxProvider
 from shop_app.outbox import models as _outbox_models  # noqa: F401  (its table belongs to the schema)
 from shop_app.recsys.embedded import EmbeddedGateway
 from shop_app.recsys.gateway import RecsysGateway
@@ -58,6 +60,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any =
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     _bind_extensions(app)
+    app.extensions["payments"] = SandboxProvider(settings.secret_key)
     app.extensions["recsys"] = gateway or _gateway(settings, app.extensions["clock"])
     app.extensions["alarm"] = Alarm(settings.redis_url)
     for room in (catalog, cart, accounts, orders, tracking, widgets, admin, health):
@@ -123,13 +126,17 @@ def _bind_extensions(app: Flask) -> None:
     login_manager.init_app(app)
     login_manager.user_loader(_load_user)
     login_manager.login_view = "accounts.sign_in"
+    login_manager.login_message = "Please sign in first."
 
 
 def _load_user(user_id: str) -> User | None:
-    """`user_id` is `<id>.<epoch>`: raising a member's epoch signs out every browser."""
+    """`user_id` is `<id>.<epoch>`: raising a member's epoch signs out every browser, ending a session only one."""
     number, _, epoch = user_id.partition(".")
     user = db.session.get(User, int(number)) if number.isdigit() else None
-    return user if user and str(user.session_epoch) == epoch else None
+    if user is None or str(user.session_epoch) != epoch:
+        return None
+    token = session.get("member_session")
+    return user if token is None or is_live(user.id, token) else None
 
 
 def _wake_workers(response: Response) -> Response:

@@ -46,6 +46,7 @@ class Settings:
     cookie_secure: bool = _setting("Cookies over HTTPS only, with the __Host- prefix", default=False)
     qa_mode: bool = _setting("Opens /__qa__/ for test runs; never on a public machine", default=False)
     rate_limits: bool = _setting("Rate limits on login, search, events, checkout", default=True)
+    staff_two_step: bool = _setting("Staff must use a second factor to sign in; on for a public machine", default=False)
     trusted_proxies: int = _setting("Reverse proxies in front whose X-Forwarded headers count", default=0)
     log_level: str = _setting(
         "Least severe line written", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR")

@@ -32,7 +32,8 @@ class User(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     session_epoch: Mapped[int] = mapped_column(default=1)  # raised to sign out everywhere
-    totp_secret: Mapped[str | None] = mapped_column(String(64))
+    totp_secret: Mapped[str | None] = mapped_column(String(64))  # set once the first code was right
+    totp_last_step: Mapped[int] = mapped_column(default=0)  # a code is good for one use
 
     addresses: Mapped[list["Address"]] = relationship(order_by="Address.id", cascade="all, delete-orphan")
 
