@@ -1,11 +1,13 @@
 """The basket: its page, its lines, and the small summary in the header."""
 
+from typing import Any
+
 from flask import Blueprint, current_app, flash, redirect, render_template, url_for
 from htmx_flask import request
 from werkzeug.wrappers import Response
 
 from shop_app.cart.forms import parse_add, parse_quantity
-from shop_app.cart.queries import CartView, cart_view
+from shop_app.cart.queries import CartView, cart_view, count
 from shop_app.cart.services import MAX_QUANTITY, accept_prices, add_line, set_quantity
 from shop_app.core.errors import OutOfStock
 from shop_app.core.unit_of_work import unit_of_work
@@ -13,6 +15,12 @@ from shop_app.extensions import db
 from shop_app.tracking.identity import current_shopper
 
 bp = Blueprint("cart", __name__)
+
+
+@bp.app_context_processor
+def _header_values() -> dict[str, Any]:
+    """What the page frame asks for; read only when called."""
+    return {"cart_count": lambda: count(current_shopper().key)}
 
 
 @bp.get("/cart")
@@ -37,10 +45,10 @@ def add() -> Response | str:
             added = add_line(shopper, form.sku, form.quantity, form.place, now)
             title, quantity, was_capped = added.line.variant.product.title, added.quantity, added.was_capped
     except OutOfStock as error:
-        return _answer(_nothing_left(error), "warning")
+        return _answer(_nothing_left(error), "warn")
     if was_capped:
-        return _answer(f"{quantity} × {title} added: that is all we can put aside for you.", "warning")
-    return _answer(f"{title} is in your basket.", "success")
+        return _answer(f"{quantity} × {title} added: that is all we can put aside for you.", "warn")
+    return _answer(f"{title} is in your basket.", "good")
 
 
 @bp.post("/cart/lines/<int:line_id>")
@@ -50,7 +58,7 @@ def change(line_id: int) -> Response:
     with unit_of_work(db.session):
         held = set_quantity(current_shopper(), line_id, asked, current_app.extensions["clock"].now())
     if held < asked:
-        flash(f"We have {held} of that for you." if held else "That has sold out, so it left your basket.", "warning")
+        flash(f"We have {held} of that for you." if held else "That has sold out, so it left your basket.", "warn")
     return redirect(url_for("cart.show"), 303)
 
 
@@ -69,7 +77,7 @@ def _cart() -> CartView:
 def _answer(message: str, category: str) -> Response | str:
     """One notice, as a fragment for htmx or as the page after a redirect."""
     if request.htmx:
-        return render_template("cart/_summary.html", cart=_cart(), notice=message, category=category)
+        return render_template("cart/_summary.html", cart=_cart(), notice=message)
     flash(message, category)
     return redirect(url_for("cart.show"), 303)
 

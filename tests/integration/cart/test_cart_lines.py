@@ -82,8 +82,8 @@ def test_no_more_goes_in_than_there_is(app: Flask, client: FlaskClient) -> None:
 
     with client.session_transaction() as session:
         assert session["_flashes"] == [
-            ("warning", "7 × The MUG-1 added: that is all we can put aside for you."),
-            ("warning", "Your basket already holds all of The MUG-1 we can give you."),
+            ("warn", "7 × The MUG-1 added: that is all we can put aside for you."),
+            ("warn", "Your basket already holds all of The MUG-1 we can give you."),
         ]
     with app.app_context():
         assert [line.quantity for line in lines()] == [7]
