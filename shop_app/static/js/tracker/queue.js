@@ -22,9 +22,9 @@ const later = (wait) => {
 };
 
 /** What fits into one beacon. */
-function batch() {
+function batch(keys = stored()) {
   const all = new Map(own);
-  stored().forEach((key) => all.has(key) || all.set(key, localStorage[key]));
+  keys.forEach((key) => all.has(key) || all.set(key, localStorage[key]));
   let room = 48e3;
   for (const [key, text] of all) if (!text || (room -= text.length) < 0) all.delete(key);
   return all;
@@ -56,7 +56,7 @@ export function add(event) {
 export function start() {
   if (consent != "analytics") return stored().forEach(forget);
   // also fires when the page is left
-  addEventListener("visibilitychange", () => document.hidden && own.size && beacon(batch()));
-  later(0);
+  addEventListener("visibilitychange", () => document.hidden && own.size && beacon(batch([])));
+  later(2e3);
   return true;
 }
