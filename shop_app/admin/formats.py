@@ -1,0 +1,99 @@
+"""How the console writes numbers, money and moments: the template filters of its pages."""
+
+from datetime import UTC, datetime, timedelta
+
+from shop_app.analytics.intervals import Estimate
+from shop_app.core.events import EventKind
+from shop_app.core.money import Money
+
+NOTHING = "–"
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""What makes a spreadsheet run a cell (OWASP, CSV injection)."""
+
+
+def thousands(value: float | None) -> str:
+    """`12,345`."""
+    return NOTHING if value is None else f"{value:,.0f}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share as percent, with more digits when it is small."""
+    if value is None:
+        return NOTHING
+    return f"{value * 100:.{digits + 1 if 0 < value < 0.1 else digits}f} %"
+
+
+def money(minor: float | None, currency: str) -> str:
+    """Minor units, rounded to the nearest."""
+    return NOTHING if minor is None else Money(round(minor), currency).text()
+
+
+def percent_range(estimate: Estimate) -> str:
+    """`1.90–2.30 %`, empty without an interval."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    digits = 2 if estimate.high < 0.1 else 1
+    return f"{estimate.low * 100:.{digits}f}–{estimate.high * 100:.{digits}f} %"
+
+
+def money_range(estimate: Estimate, currency: str) -> str:
+    """`£1.20–£3.40`, empty without an interval."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"{money(estimate.low, currency)}–{money(estimate.high, currency)}"
+
+
+def change(now: float | None, before: float | None) -> str:
+    """`+12.3 %` against before; empty when there is nothing to compare with."""
+    if now is None or not before:
+        return ""
+    difference = (now - before) / before
+    return f"{'+' if difference >= 0 else '−'}{abs(difference) * 100:.1f} %"
+
+
+def moment(at: datetime | None) -> str:
+    """`2 Mar 2026, 10:00:07` in UTC."""
+    if at is None:
+        return NOTHING
+    at = at.astimezone(UTC)
+    return f"{at.day} {at:%b %Y, %H:%M:%S}"
+
+
+def duration(span: timedelta | None) -> str:
+    """`3 min`, `2 h 5 min`, `4 d`."""
+    if span is None:
+        return NOTHING
+    seconds = max(0, int(span.total_seconds()))
+    if seconds < 90:
+        return f"{seconds} s"
+    if seconds < 5400:
+        return f"{seconds // 60} min"
+    if seconds < 172_800:
+        return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+    return f"{seconds // 86_400} d"
+
+
+def event_name(kind: int) -> str:
+    """`view`, `click`, … or the number of a kind nobody named."""
+    return EventKind(kind).name.lower() if kind in set(EventKind) else f"type {kind}"
+
+
+def safe_cell(value: object) -> str:
+    """A CSV cell that no spreadsheet runs as a formula: a leading apostrophe shows it as text. Numbers stay numbers."""
+    text = "" if value is None else str(value)
+    if isinstance(value, int | float) or not text.startswith(FORMULA_STARTS):
+        return text
+    return f"'{text}"
+
+
+FILTERS = {
+    "thousands": thousands,
+    "percent": percent,
+    "money_minor": money,
+    "percent_range": percent_range,
+    "money_range": money_range,
+    "change": change,
+    "moment": moment,
+    "duration": duration,
+    "event_name": event_name,
+}

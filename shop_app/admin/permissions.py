@@ -1,0 +1,78 @@
+"""Who may do what in the console: one table. A page that is not in it is refused to everybody."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Right(StrEnum):
+    """What a role can be allowed."""
+
+    SEE = "see numbers, lists and settings"
+    SEE_PEOPLE = "see orders and members with their personal data"
+    SERVE = "cancel and refund orders, change members' accounts"
+    MERCHANDISE = "edit products, surfaces, rules and overrides"
+    TUNE = "change how the recommender weighs and ranks"
+    EXPERIMENT = "start, stop and conclude experiments and evaluations"
+    OPERATE = "send data again, handle dead letters and alerts"
+    GOVERN = "read the audit trail and change flags and roles"
+
+
+GRANTS: dict[str, frozenset[Right]] = {
+    "viewer": frozenset({Right.SEE}),
+    "merchandiser": frozenset({Right.SEE, Right.MERCHANDISE}),
+    "analyst": frozenset({Right.SEE, Right.EXPERIMENT, Right.TUNE}),
+    "support": frozenset({Right.SEE, Right.SEE_PEOPLE, Right.SERVE, Right.OPERATE}),
+    "owner": frozenset(Right),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The right a page needs. A dangerous one asks for the password again before it changes anything."""
+
+    right: Right
+    is_dangerous: bool = False
+
+
+RULES: dict[str, Rule] = {
+    "admin.overview": Rule(Right.SEE),
+    "admin.funnel_page": Rule(Right.SEE),
+    "admin.funnel_csv": Rule(Right.SEE),
+    "admin.attribution_page": Rule(Right.SEE),
+    "admin.products": Rule(Right.SEE),
+    "admin.product": Rule(Right.SEE),
+    "admin.change_product": Rule(Right.MERCHANDISE),
+    "admin.change_products": Rule(Right.MERCHANDISE),
+    "admin.orders": Rule(Right.SEE_PEOPLE),
+    "admin.order": Rule(Right.SEE_PEOPLE),
+    "admin.cancel_order": Rule(Right.SERVE, is_dangerous=True),
+    "admin.refund_order": Rule(Right.SERVE, is_dangerous=True),
+    "admin.people": Rule(Right.SEE_PEOPLE),
+    "admin.person": Rule(Right.SEE_PEOPLE),
+    "admin.change_role": Rule(Right.GOVERN, is_dangerous=True),
+    "admin.events": Rule(Right.SEE),
+    "admin.event": Rule(Right.SEE),
+    "admin.answer": Rule(Right.SEE),
+    "admin.slots": Rule(Right.SEE),
+    "admin.slot": Rule(Right.SEE),
+    "admin.change_slot": Rule(Right.MERCHANDISE),
+    "admin.restore_slot": Rule(Right.MERCHANDISE),
+    "admin.event_types": Rule(Right.SEE),
+    "admin.change_event_types": Rule(Right.TUNE),
+    "admin.delivery": Rule(Right.SEE),
+    "admin.resync": Rule(Right.OPERATE, is_dangerous=True),
+    "admin.dead_letters": Rule(Right.SEE),
+    "admin.requeue_dead_letters": Rule(Right.OPERATE),
+    "admin.audit_trail": Rule(Right.GOVERN),
+}
+
+
+def may(role: str, right: Right) -> bool:
+    """Does this role have this right? Shoppers and unknown roles have none."""
+    return right in GRANTS.get(role, frozenset())
+
+
+def may_open(role: str, endpoint: str) -> bool:
+    """May this role use this page or action?"""
+    rule = RULES.get(endpoint)
+    return rule is not None and may(role, rule.right)

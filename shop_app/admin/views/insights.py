@@ -1,0 +1,233 @@
+"""The pages that show: overview, surfaces and funnel, attribution with its proof."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from flask import Response, request
+
+from shop_app.admin.charts import Plot, Series, line_plot, sparkline
+from shop_app.admin.formats import money, percent, thousands
+from shop_app.admin.queries.events import delivery_state
+from shop_app.admin.views.base import bp, csv_answer, currency, now, page, period_links
+from shop_app.analytics.period import Period, parse_period
+from shop_app.analytics.queries import funnel as metrics
+from shop_app.analytics.queries import volume
+from shop_app.analytics.queries.cells import Place
+from shop_app.analytics.queries.proof import proof
+from shop_app.core.errors import InvalidInput
+from shop_app.core.events import EventKind
+
+TONES = {EventKind.VIEW: 1, EventKind.CLICK: 2, EventKind.ADD: 3, EventKind.PURCHASE: 4, EventKind.CUSTOM: 5}
+BREAKDOWNS = {
+    "surface": ("surface",),
+    "slot": ("surface", "widget"),
+    "rank": ("rank",),
+    "device": ("device",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One number of the overview with its small trend and the change against the period before."""
+
+    name: str
+    text: str
+    now: float | None
+    before: float | None
+    trend: str
+    note: str = ""
+
+
+@bp.get("/")
+def overview() -> str:
+    """What happens in the shop, at a glance."""
+    period = parse_period(request.args, now().date())
+    days, before = metrics.daily(period), metrics.total(period.previous())
+    return page(
+        "admin/overview.html",
+        period=period,
+        links=period_links(now()),
+        tiles=[*_money_tiles(period), *_list_tiles(period, days, before)],
+        events=_event_plots(period, now()),
+        surfaces=metrics.funnel(period, ("surface", "widget")),
+        fallback=_fallback_share(period),
+        state=delivery_state(now()),
+    )
+
+
+@bp.get("/funnel")
+def funnel_page() -> str:
+    """Every metric of every place, with interval, trend, table and the period before."""
+    period, by, place = _asked()
+    rows = metrics.funnel(period, BREAKDOWNS[by], place)
+    earlier = {row.key: row for row in metrics.funnel(period.previous(), BREAKDOWNS[by], place)}
+    return page(
+        "admin/funnel.html",
+        period=period,
+        links=period_links(now()),
+        by=by,
+        breakdowns=BREAKDOWNS,
+        place=place,
+        rows=rows,
+        earlier=earlier,
+        whole=metrics.total(period, place),
+        plots=_trends(period, place),
+        slots=metrics.funnel(period, ("surface", "widget")),
+        definitions=metrics.DEFINITIONS,
+    )
+
+
+@bp.get("/funnel.csv")
+def funnel_csv() -> Response:
+    """The table of the funnel page as a file."""
+    period, by, place = _asked()
+    header = (*BREAKDOWNS[by], "impressions", "clicks", "ctr", "ctr_low", "ctr_high", "adds", "purchases")
+    rows = [
+        (*r.key, r.impressions, r.clicks, r.ctr.value, r.ctr.low, r.ctr.high, r.adds, r.purchases, r.revenue_minor)
+        for r in metrics.funnel(period, BREAKDOWNS[by], place)
+    ]
+    return csv_answer(f"funnel-{period.first}-{period.last}", (*header, f"revenue_minor_{currency()}"), rows)
+
+
+@bp.get("/attribution")
+def attribution_page() -> str:
+    """Where the money came from, and the proof that nothing is missing or counted twice."""
+    period = parse_period(request.args, now().date())
+    return page("admin/attribution.html", period=period, links=period_links(now()), proof=proof(period))
+
+
+def _asked() -> tuple[Period, str, Place]:
+    by = request.args.get("by", "slot")
+    if by not in BREAKDOWNS:
+        raise InvalidInput({"by": ["There is no such breakdown."]})
+    surface, _, widget = request.args.get("slot", "").partition(".")
+    return parse_period(request.args, now().date()), by, Place(surface=surface, widget=widget)
+
+
+def _money_tiles(period: Period) -> list[Tile]:
+    days, earlier = volume.takings_by_day(period), volume.takings_by_day(period.previous())
+    revenue = sum(day.revenue_minor for day in days.values())
+    orders = sum(day.orders for day in days.values())
+    return [
+        Tile(
+            "Revenue",
+            money(revenue, currency()),
+            revenue,
+            sum(day.revenue_minor for day in earlier.values()),
+            _spark(period, {day: taken.revenue_minor for day, taken in days.items()}),
+        ),
+        Tile(
+            "Orders",
+            thousands(orders),
+            orders,
+            sum(day.orders for day in earlier.values()),
+            _spark(period, {day: taken.orders for day, taken in days.items()}),
+        ),
+    ]
+
+
+def _list_tiles(period: Period, days: Mapping[date, metrics.FunnelRow], before: metrics.FunnelRow) -> list[Tile]:
+    whole = metrics.total(period)
+    return [
+        Tile(
+            "Revenue from lists",
+            money(whole.revenue_minor, currency()),
+            whole.revenue_minor,
+            before.revenue_minor,
+            _spark(period, {day: row.revenue_minor for day, row in days.items()}),
+            "last recommended click within 24 h",
+        ),
+        Tile(
+            "Impressions",
+            thousands(whole.impressions),
+            whole.impressions,
+            before.impressions,
+            _spark(period, {day: row.impressions for day, row in days.items()}),
+        ),
+        Tile(
+            "CTR",
+            percent(whole.ctr.value),
+            whole.ctr.value,
+            before.ctr.value,
+            _spark(period, {day: row.ctr.value for day, row in days.items()}),
+        ),
+    ]
+
+
+def _spark(period: Period, values: Mapping[date, float | None]) -> str:
+    return sparkline([values.get(day) or 0 for day in period.each_day()]) if period.days > 1 else ""
+
+
+def _event_plots(period: Period, moment: datetime) -> list[tuple[EventKind, int, Plot]]:
+    """One small plot a type, each on its own scale: by day, or by hour for a day or two."""
+    if period.days <= 2:
+        return _hourly_plots(moment)
+    counts = volume.events_by_day(period)
+    days = period.each_day()
+    labels = [f"{day.day} {day:%b}" for day in days]
+    found = []
+    for kind in EventKind:
+        values = [counts.get(kind, {}).get(day, 0) for day in days]
+        series = Series(kind.name.lower(), values, TONES[kind])
+        found.append((kind, sum(values), line_plot(f"{kind.name.title()} events a day", labels, [series])))
+    return found
+
+
+def _hourly_plots(moment: datetime) -> list[tuple[EventKind, int, Plot]]:
+    counts = volume.events_by_hour(moment)
+    last = moment.replace(minute=0, second=0, microsecond=0)
+    hours = [last - timedelta(hours=n) for n in reversed(range(volume.HOURS))]
+    labels = [f"{hour:%H}:00" for hour in hours]
+    found = []
+    for kind in EventKind:
+        values = [counts.get(kind, {}).get(hour, 0) for hour in hours]
+        series = Series(kind.name.lower(), values, TONES[kind])
+        found.append((kind, sum(values), line_plot(f"{kind.name.title()} events an hour", labels, [series])))
+    return found
+
+
+def _fallback_share(period: Period) -> float | None:
+    """Cards that no recommender chose, of all cards seen in lists."""
+    every = metrics.total(period).impressions
+    chosen = metrics.total(period, Place(recommended=True)).impressions
+    return (every - chosen) / every if every else None
+
+
+def _trends(period: Period, place: Place) -> list[Plot]:
+    """CTR and revenue per 1,000 impressions day by day with intervals, the period before in grey."""
+    days, earlier = metrics.daily(period, place), metrics.daily(period.previous(), place)
+    return [
+        _trend("CTR by day", period, days, earlier, lambda row: row.ctr.value, lambda row: (row.ctr.low, row.ctr.high)),
+        _trend(
+            "Revenue per 1,000 impressions by day",
+            period,
+            days,
+            earlier,
+            lambda row: row.revenue_per_thousand.value,
+            lambda row: (row.revenue_per_thousand.low, row.revenue_per_thousand.high),
+            text=lambda value: money(value, currency()),
+            least_top=100,
+        ),
+    ]
+
+
+def _trend(
+    title: str,
+    period: Period,
+    days: Mapping[date, metrics.FunnelRow],
+    earlier: Mapping[date, metrics.FunnelRow],
+    value: Callable[[metrics.FunnelRow], float | None],
+    ends: Callable[[metrics.FunnelRow], tuple[float | None, float | None]],
+    text: Callable[[float], str] = percent,
+    least_top: float = 0.01,
+) -> Plot:
+    empty = metrics.FunnelRow(())
+    shown = [days.get(day, empty) for day in period.each_day()]
+    past = [value(earlier.get(day, empty)) for day in period.previous().each_day()]
+    series = [
+        Series(period.text(), [value(r) for r in shown], 1, [ends(r)[0] for r in shown], [ends(r)[1] for r in shown]),
+        Series(period.previous().text(), past, 0),
+    ]
+    labels = [f"{day.day} {day:%b}" for day in period.each_day()]
+    return line_plot(title, labels, series, text, least_top=least_top)

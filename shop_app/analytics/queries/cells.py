@@ -1,0 +1,183 @@
+"""Events grouped by day and place: from the daily sums where they are complete, from the log itself elsewhere.
+
+A day's sums are complete when no event of that day came after they were written. Pages are therefore exact at any
+moment, and fast as long as the job that writes the sums runs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    Select,
+    Subquery,
+    and_,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    type_coerce,
+    union_all,
+)
+
+from shop_app.analytics.models import DayCell, DaySpread, RolledDay
+from shop_app.analytics.period import Period
+from shop_app.core.events import EventKind
+from shop_app.extensions import db
+from shop_app.tracking.models import TrackedEvent
+
+CELL_COLUMNS = ("day", "type", "surface", "widget", "rank", "device", "recommended")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which part of the shop is meant; empty text and None mean all of it."""
+
+    surface: str = ""
+    widget: str = ""
+    rank: int | None = None
+    device: str = ""
+    recommended: bool | None = None
+
+    def conditions(self, table: Any) -> list[ColumnElement[bool]]:
+        """What a row of `table` must satisfy to lie here."""
+        wanted: list[ColumnElement[bool]] = []
+        for name in ("surface", "widget", "device"):
+            if value := getattr(self, name):
+                wanted.append(getattr(table, name) == value)
+        if self.rank is not None:
+            wanted.append(table.rank == self.rank)
+        if self.recommended is not None:
+            wanted.append(table.recommended == self.recommended)
+        return wanted
+
+
+EVERYWHERE = Place()
+
+
+def day_of(moment: Any) -> ColumnElement[date]:
+    """The UTC day of a time column, on SQLite and PostgreSQL."""
+    if db.engine.dialect.name == "postgresql":
+        return cast(func.timezone("UTC", moment), Date)
+    return type_coerce(func.date(moment), Date)
+
+
+def counted() -> ColumnElement[bool]:
+    """Events of real people."""
+    return and_(TrackedEvent.is_bot.is_(False), TrackedEvent.is_qa.is_(False))
+
+
+def cells(period: Period) -> Subquery:
+    """One row per day, type and place: `CELL_COLUMNS`, `events` (how many) and `units` (the sum of their values)."""
+    rolled, spans = split(period)
+    stored = select(*(getattr(DayCell, name) for name in CELL_COLUMNS), DayCell.events, DayCell.units)
+    return union_all(stored.where(DayCell.day.in_(rolled)), raw_cells(inside(spans))).subquery("cells")
+
+
+def raw_cells(condition: ColumnElement[bool]) -> Select[Any]:
+    """The same rows, counted from the log."""
+    # A subquery first, so that the grouping names columns and not expressions with bound values.
+    rows = (
+        select(
+            day_of(TrackedEvent.occurred_at).label("day"),
+            TrackedEvent.type.label("type"),
+            func.coalesce(TrackedEvent.surface, "").label("surface"),
+            func.coalesce(TrackedEvent.widget, "").label("widget"),
+            func.coalesce(TrackedEvent.rank, 0).label("rank"),
+            TrackedEvent.device.label("device"),
+            TrackedEvent.recommended.label("recommended"),
+            TrackedEvent.value.label("value"),
+        )
+        .where(counted(), condition)
+        .subquery()
+    )
+    keys = [rows.c[name] for name in CELL_COLUMNS]
+    return select(*keys, func.count().label("events"), func.sum(rows.c.value).label("units")).group_by(*keys)
+
+
+def spreads(period: Period) -> Subquery:
+    """Per day and slot, sums over shopper-days of impressions x and clicks y, for clustered intervals."""
+    rolled, spans = split(period)
+    names = ("day", "surface", "widget", "shoppers", "sum_x", "sum_y", "sum_xx", "sum_yy", "sum_xy")
+    stored = select(*(getattr(DaySpread, name) for name in names))
+    return union_all(stored.where(DaySpread.day.in_(rolled)), raw_spreads(inside(spans))).subquery("spreads")
+
+
+def raw_spreads(condition: ColumnElement[bool]) -> Select[Any]:
+    """The same rows, counted from the log."""
+    marks = (
+        select(
+            day_of(TrackedEvent.occurred_at).label("day"),
+            TrackedEvent.surface.label("surface"),
+            TrackedEvent.widget.label("widget"),
+            TrackedEvent.shopper_key.label("shopper"),
+            case((TrackedEvent.type == int(EventKind.VIEW), 1), else_=0).label("x"),
+            case((TrackedEvent.type == int(EventKind.CLICK), 1), else_=0).label("y"),
+        )
+        .where(
+            counted(),
+            condition,
+            TrackedEvent.type.in_([int(EventKind.VIEW), int(EventKind.CLICK)]),
+            TrackedEvent.surface.is_not(None),
+            TrackedEvent.widget.is_not(None),
+        )
+        .subquery()
+    )
+    keys = [marks.c.day, marks.c.surface, marks.c.widget]
+    shoppers = (
+        select(*keys, marks.c.shopper, func.sum(marks.c.x).label("x"), func.sum(marks.c.y).label("y"))
+        .group_by(*keys, marks.c.shopper)
+        .subquery()
+    )
+    x, y = shoppers.c.x, shoppers.c.y
+    grouped = [shoppers.c.day, shoppers.c.surface, shoppers.c.widget]
+    sums = [(x, "sum_x"), (y, "sum_y"), (x * x, "sum_xx"), (y * y, "sum_yy"), (x * y, "sum_xy")]
+    return select(
+        *grouped, func.count().label("shoppers"), *(func.sum(term).label(name) for term, name in sums)
+    ).group_by(*grouped)
+
+
+def split(period: Period) -> tuple[list[date], list[Period]]:
+    """The days of `period` whose sums are complete, and the spans of days that must be counted from the log."""
+    dirty = dirty_days()
+    in_period = RolledDay.day.between(period.first, period.last)
+    rolled = sorted(set(db.session.scalars(select(RolledDay.day).where(in_period))) - dirty)
+    return rolled, _spans(sorted(set(period.each_day()) - set(rolled)))
+
+
+def dirty_days() -> set[date]:
+    """Days with an event newer than the newest sums."""
+    watermark = db.session.scalar(select(func.max(RolledDay.upto_event_id)))
+    if watermark is None:
+        return set()
+    days = select(day_of(TrackedEvent.occurred_at)).where(TrackedEvent.id > watermark).distinct()
+    return set(db.session.scalars(days))
+
+
+def inside(spans: Sequence[Period]) -> ColumnElement[bool]:
+    """Did the event happen in one of these spans?"""
+    if not spans:
+        return false()
+    moment = TrackedEvent.occurred_at
+    return or_(*(and_(moment >= literal(span.start, moment.type), moment < literal(span.end, moment.type)) for span in spans))
+
+
+def _spans(days: Sequence[date]) -> list[Period]:
+    spans: list[Period] = []
+    for day in days:
+        if spans and spans[-1].last + timedelta(days=1) == day:
+            spans[-1] = Period(spans[-1].first, day)
+        else:
+            spans.append(Period(day, day))
+    return spans
+
+
+def day_start(day: date) -> datetime:
+    """The first moment of a UTC day."""
+    return datetime.combine(day, time(), UTC)
