@@ -6,7 +6,8 @@ from typing import Any
 
 from recsys_engine.contract import EventTypeConfig
 from shop_app.accounts.models import STAFF_ROLES
-from shop_app.catalog.services import ProductChange
+from shop_app.admin.edits import BulkEdit, ProductEdit, VariantEdit
+from shop_app.catalog.models import Product
 from shop_app.core.errors import InvalidInput
 from shop_app.core.money import parse_money
 
@@ -16,13 +17,16 @@ MAX_STOCK = 1_000_000
 MAX_BULK = 500
 MAX_WEIGHT = 100.0
 MAX_HALF_LIFE_DAYS = 3650.0
+MAX_PRICE_MINOR = 10**9
+MIN_PERCENT, MAX_PERCENT = -90, 200
+_SIGNED = re.compile(r"[+-]?\d{1,3}(\.\d{1,2})?")
 _DECIMAL = re.compile(r"\d{1,6}(\.\d{1,6})?")
 
 Problems = dict[str, list[str]]
 
 
-def parse_product(form: Mapping[str, str], currency: str) -> ProductChange:
-    """The change of one product's page.
+def parse_product(form: Mapping[str, str], product: Product) -> ProductEdit:
+    """The form of one product's page; each variant has its own price and stock.
 
     Raises:
         InvalidInput: names every field at fault.
@@ -32,20 +36,27 @@ def parse_product(form: Mapping[str, str], currency: str) -> ProductChange:
     title = " ".join(form.get("title", "").split())
     if not 1 <= len(title) <= MAX_TITLE_CHARS:
         problems["title"] = [f"Between 1 and {MAX_TITLE_CHARS} characters."]
-    change = ProductChange(
+    variants = tuple(
+        VariantEdit(
+            variant.sku,
+            _price(form.get(f"price_{variant.id}", ""), f"price_{variant.id}", product.currency, problems),
+            _stock(form.get(f"stock_{variant.id}", ""), f"stock_{variant.id}", problems),
+        )
+        for variant in product.variants
+    )
+    edit = ProductEdit(
         title=title,
         description=form.get("description", "").strip(),
-        price_minor=_price(form.get("price", ""), "price", currency, problems),
-        compare_at_minor=_price(form.get("compare_at", "") or "0", "compare_at", currency, problems),
-        stock=_stock(form["stock"], problems) if "stock" in form else None,
+        compare_at_minor=_price(form.get("compare_at", "") or "0", "compare_at", product.currency, problems) or None,
         status=_status(form.get("status", ""), problems),
+        variants=variants,
     )
     if problems:
         raise InvalidInput(problems)
-    return change
+    return edit
 
 
-def parse_bulk(form: Mapping[str, str], ids: Sequence[str]) -> tuple[list[int], ProductChange]:
+def parse_bulk(form: Mapping[str, str], skus: Sequence[str]) -> tuple[list[str], BulkEdit]:
     """The ticked products and the one change for all of them.
 
     Raises:
@@ -53,20 +64,22 @@ def parse_bulk(form: Mapping[str, str], ids: Sequence[str]) -> tuple[list[int], 
 
     """
     problems: Problems = {}
-    wanted = [int(text) for text in ids if text.isascii() and text.isdigit()]
+    wanted = sorted(set(skus))
     if not 1 <= len(wanted) <= MAX_BULK:
-        problems["ids"] = [f"Tick between 1 and {MAX_BULK} products."]
+        problems["skus"] = [f"Tick between 1 and {MAX_BULK} products."]
     action = form.get("action", "")
-    change = ProductChange()
+    edit = BulkEdit()
     if action in STATUSES:
-        change = ProductChange(status=action)
+        edit = BulkEdit(status=action)
     elif action == "stock":
-        change = ProductChange(stock=_stock(form.get("stock", ""), problems))
+        edit = BulkEdit(stock=_stock(form.get("number", ""), "number", problems))
+    elif action == "price":
+        edit = BulkEdit(price_percent=_percent(form.get("number", ""), problems))
     else:
         problems["action"] = ["Choose what to do."]
     if problems:
         raise InvalidInput(problems)
-    return wanted, change
+    return wanted, edit
 
 
 def parse_event_types(form: Mapping[str, str], known: Sequence[EventTypeConfig]) -> list[EventTypeConfig]:
@@ -110,29 +123,35 @@ def parse_ids(texts: Sequence[str]) -> list[int]:
     return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19]
 
 
-def _price(text: str, field: str, currency: str, problems: Problems) -> int | None:
+def _price(text: str, field: str, currency: str, problems: Problems) -> int:
     try:
         minor = parse_money(text, currency).minor
     except InvalidInput:
         problems[field] = ["An amount such as 12.50."]
-        return None
-    if not 0 <= minor < 10**9:
+        return 0
+    if not 0 <= minor < MAX_PRICE_MINOR:
         problems[field] = ["Not below zero, and less than ten million."]
     return minor
 
 
-def _stock(text: str, problems: Problems) -> int | None:
+def _stock(text: str, field: str, problems: Problems) -> int:
     text = text.strip()
     if not (text.isascii() and text.isdigit() and int(text) <= MAX_STOCK):
-        problems["stock"] = [f"A whole number up to {MAX_STOCK:,}."]
-        return None
+        problems[field] = [f"Stock is a whole number up to {MAX_STOCK:,}."]
+        return 0
     return int(text)
 
 
-def _status(text: str, problems: Problems) -> str | None:
+def _percent(text: str, problems: Problems) -> float:
+    if not _SIGNED.fullmatch(text.strip()) or not MIN_PERCENT <= float(text) <= MAX_PERCENT:
+        problems["number"] = [f"A change in percent from {MIN_PERCENT} to {MAX_PERCENT}, such as -10."]
+        return 0.0
+    return float(text)
+
+
+def _status(text: str, problems: Problems) -> str:
     if text not in STATUSES:
         problems["status"] = ["Choose a status."]
-        return None
     return text
 
 

@@ -1,7 +1,7 @@
-"""What the console itself writes: marks for a full re-sync, dead letters sent again, event weights, roles."""
+"""What the console itself writes: product edits, marks for a full re-sync, dead letters, event weights, roles."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +10,88 @@ from sqlalchemy.engine import CursorResult
 
 from recsys_engine.contract import EventTypeConfig
 from shop_app.accounts.models import User
+from shop_app.admin.edits import BulkEdit, ProductEdit
 from shop_app.admin.queries.people import person
-from shop_app.catalog.models import Product
+from shop_app.admin.queries.products import by_skus
+from shop_app.catalog import services as catalog
+from shop_app.catalog.models import Category, Product
 from shop_app.core.errors import Conflict
 from shop_app.extensions import db
 from shop_app.outbox.services import mark_changed
 from shop_app.recsys.gateway import RecsysGateway
 from shop_app.site_settings.services import audit
 from shop_app.tracking.models import TrackedEvent
+
+
+def edit_product(product: Product, edit: ProductEdit, actor: str, now: datetime) -> None:
+    """Change one product; Recsys is told through the outbox.
+
+    Raises:
+        InvalidInput: a value breaks a rule of the catalogue.
+
+    """
+    before = _snapshot(product)
+    options = {variant.sku: variant.options for variant in product.variants}
+    draft = replace(
+        _draft(product),
+        title=edit.title,
+        description=edit.description,
+        compare_at_minor=edit.compare_at_minor,
+        status=edit.status,
+        variants=[
+            catalog.VariantDraft(one.sku, one.price_minor, one.stock, options[one.sku]) for one in edit.variants
+        ],
+    )
+    catalog.change_product(product.sku, draft, now)
+    audit(actor=actor, action="catalog.change", subject=product.sku, before=before, after=_snapshot(product), now=now)
+
+
+def edit_products(skus: Sequence[str], edit: BulkEdit, actor: str, now: datetime) -> int:
+    """Make one change to many products, in the order of their SKUs; returns how many there were."""
+    products = by_skus(skus)
+    for product in products:
+        if edit.status is not None:
+            catalog.set_status(product.sku, edit.status, now)
+        for variant in product.variants:
+            if edit.stock is not None:
+                catalog.set_stock(variant.sku, edit.stock, now)
+            if edit.price_percent is not None:
+                catalog.set_price(variant.sku, round(variant.price_minor * (1 + edit.price_percent / 100)), now)
+    audit(
+        actor=actor,
+        action="catalog.bulk",
+        subject=f"{len(products)} products",
+        after={name: value for name, value in asdict(edit).items() if value is not None},
+        note=", ".join(product.sku for product in products),
+        now=now,
+    )
+    return len(products)
+
+
+def _draft(product: Product) -> catalog.ProductDraft:
+    """The product as it is."""
+    return catalog.ProductDraft(
+        sku=product.sku,
+        title=product.title,
+        category=_names(product.category),
+        price_minor=product.price_minor,
+        currency=product.currency,
+        stock=product.stock,
+        brand=product.brand.name if product.brand else "",
+        kind=product.kind,
+        facets=product.facets,
+        image_urls=product.image_urls,
+        components=[(part.product.sku, part.quantity) for part in product.components],
+    )
+
+
+def _names(category: Category | None) -> list[str]:
+    return [*_names(category.parent), category.name] if category else []
+
+
+def _snapshot(product: Product) -> dict[str, Any]:
+    shown = ("title", "description", "price_minor", "compare_at_minor", "stock", "status")
+    return {name: getattr(product, name) for name in shown}
 
 
 def resync_all(what: Sequence[str], actor: str, now: datetime) -> dict[str, int]:

@@ -61,7 +61,7 @@ def line_stories(found: Order) -> list[LineStory]:
     ).all()
     by_id = {event.source_event_id: event for event in events}
     return [
-        LineStory(line, credits_of.get(line.id), by_id.get(f"order:{found.number}:{line.position}"))
+        LineStory(line, credits_of.get(line.id), by_id.get(f"order:{found.number}:line:{line.position}"))
         for line in found.lines
     ]
 

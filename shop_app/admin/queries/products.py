@@ -1,5 +1,6 @@
 """Products as a merchandiser looks for them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,11 @@ def product(product_id: int) -> Product:
     if found is None:
         raise NotFound("There is no such product.")
     return found
+
+
+def by_skus(skus: Sequence[str]) -> list[Product]:
+    """These products, by SKU."""
+    return list(db.session.scalars(select(Product).where(Product.sku.in_(skus)).order_by(Product.sku)))
 
 
 def departments() -> list[Category]:

@@ -146,8 +146,8 @@ def _against_events(
 
 
 def _take(candidates: list[TrackedEvent], row: Any) -> TrackedEvent | None:
-    """The event of this line: by its id `order:<number>:<position>`, else the first left for the item."""
-    own = f"order:{row.number}:{row.position}"
+    """The event of this line: by its id `order:<number>:line:<position>`, else the first left for the item."""
+    own = f"order:{row.number}:line:{row.position}"
     for index, event in enumerate(candidates):
         if event.source_event_id == own:
             return candidates.pop(index)
