@@ -68,9 +68,7 @@ def line_plot(
         y_labels=tuple(text(top * (steps - n) / steps) for n in range(steps + 1)),
         x_labels=_spread(labels),
         header=("", *(one.name for one in series)),
-        rows=tuple(
-            (label, *(_cell(one.values[n], text) for one in series)) for n, label in enumerate(labels)
-        ),
+        rows=tuple((label, *(_cell(one.values[n], text) for one in series)) for n, label in enumerate(labels)),
     )
 
 
@@ -145,9 +143,7 @@ def _band(one: Series, top: float) -> str:
 Pair = tuple[tuple[float, float], tuple[float, float]]
 
 
-def _runs(
-    lows: Sequence[tuple[float, float] | None], highs: Sequence[tuple[float, float] | None]
-) -> list[list[Pair]]:
+def _runs(lows: Sequence[tuple[float, float] | None], highs: Sequence[tuple[float, float] | None]) -> list[list[Pair]]:
     runs: list[list[Pair]] = [[]]
     for low, high in zip(lows, highs, strict=True):
         if low is not None and high is not None:

@@ -1,6 +1,8 @@
 """How the console writes numbers, money and moments: the template filters of its pages."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from shop_app.analytics.intervals import Estimate
 from shop_app.core.events import EventKind
@@ -86,7 +88,7 @@ def safe_cell(value: object) -> str:
     return f"'{text}"
 
 
-FILTERS = {
+FILTERS: dict[str, Callable[..., Any]] = {
     "thousands": thousands,
     "percent": percent,
     "money_minor": money,

@@ -38,9 +38,7 @@ def edit_product(product: Product, edit: ProductEdit, actor: str, now: datetime)
         description=edit.description,
         compare_at_minor=edit.compare_at_minor,
         status=edit.status,
-        variants=[
-            catalog.VariantDraft(one.sku, one.price_minor, one.stock, options[one.sku]) for one in edit.variants
-        ],
+        variants=[catalog.VariantDraft(one.sku, one.price_minor, one.stock, options[one.sku]) for one in edit.variants],
     )
     catalog.change_product(product.sku, draft, now)
     audit(actor=actor, action="catalog.change", subject=product.sku, before=before, after=_snapshot(product), now=now)

@@ -9,7 +9,7 @@ Z_95 = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number and its interval. `value` is None when there is nothing to divide by; the ends when none can be given."""
+    """A number and its interval. `value` is None with nothing to divide by, the ends when none can be given."""
 
     value: float | None
     low: float | None = None
@@ -36,7 +36,7 @@ class RatioSums:
 
 
 def wilson(successes: int, trials: int, z: float = Z_95) -> Estimate:
-    """A share with Wilson's score interval (Wilson 1927). Without an interval when there are more successes than trials.
+    """A share with Wilson's score interval (Wilson 1927); without one when there are more successes than trials.
 
     That happens when a later step can be reached without the earlier one, such as adding straight from a card.
     """

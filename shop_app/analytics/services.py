@@ -1,4 +1,4 @@
-"""What the jobs of analytics write: credits of order lines and daily sums. Each may run twice, or half, without harm."""
+"""What the jobs of analytics write: credits of order lines and daily sums. Each may run twice without harm."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -64,7 +64,7 @@ def _order(touch: Touch) -> tuple[datetime, str, str, str, int, str]:
 def roll_days(now: datetime, max_days: int = 31) -> int:
     """Write the sums of every day whose sums are missing or older than its events, newest day first.
 
-    At most `max_days` at once, so that a first run over a long history is cut into short transactions. Returns how many.
+    At most `max_days` at once, so that a first run over a long history has short transactions. Returns how many.
     """
     upto = _settled_event_id(now)
     db.session.execute(delete(RolledDay).where(RolledDay.day.in_(_stale_days(upto))))

@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from shop_app.core.errors import InvalidInput
+from shop_app.core.errors import InvalidInput, NotFound
 from shop_app.site_settings.defaults import SLOTS
-from shop_app.core.errors import NotFound
 
 MAX_TITLE_CHARS = 80
 MAX_K = 24

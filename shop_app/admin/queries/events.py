@@ -1,6 +1,6 @@
 """Events and how far their delivery got; one answer followed from its impressions to the order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -98,10 +98,10 @@ def answer_items(request_id: str) -> list[AnswerItem]:
     if not told and not lines:
         raise NotFound("Nothing in the shop mentions this answer.")
     places = {(e.item_id or "") for e in told if e.item_id} | {line.item_id for line in lines}
-    titles = dict(db.session.execute(select(Product.sku, Product.title).where(Product.sku.in_(places))).tuples().all())
+    titles = dict(db.session.execute(select(Product.sku, Product.title).where(Product.sku.in_(places))).all())
     found = [
         AnswerItem(
-            rank=min([row.rank for row in (*told, *lines) if row.item_id == item and row.rank], default=0),
+            rank=_first_rank(item, told, lines),
             item_id=item,
             title=titles.get(item, item),
             events=tuple(e for e in told if e.item_id == item),
@@ -112,15 +112,16 @@ def answer_items(request_id: str) -> list[AnswerItem]:
     return sorted(found, key=lambda place: (place.rank, place.item_id))
 
 
+def _first_rank(item: str, told: Sequence[TrackedEvent], lines: Sequence[OrderLine]) -> int:
+    ranks = [(e.item_id, e.rank) for e in told] + [(line.item_id, line.rank) for line in lines]
+    return min((rank for where, rank in ranks if where == item and rank), default=0)
+
+
 def delivery_state(now: datetime) -> DeliveryState:
     """Where everything on its way to Recsys is."""
-    counts = dict(
-        db.session.execute(select(TrackedEvent.delivery, func.count()).group_by(TrackedEvent.delivery)).tuples().all()
-    )
+    counts = dict(db.session.execute(select(TrackedEvent.delivery, func.count()).group_by(TrackedEvent.delivery)).all())
     oldest = db.session.scalar(select(func.min(TrackedEvent.received_at)).where(TrackedEvent.delivery == "pending"))
-    waiting = dict(
-        db.session.execute(select(ChangedEntity.kind, func.count()).group_by(ChangedEntity.kind)).tuples().all()
-    )
+    waiting = dict(db.session.execute(select(ChangedEntity.kind, func.count()).group_by(ChangedEntity.kind)).all())
     return DeliveryState(
         pending=counts.get("pending", 0),
         sent=counts.get("sent", 0),

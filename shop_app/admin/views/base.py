@@ -20,11 +20,11 @@ from shop_app.recsys.gateway import RecsysGateway
 
 CONFIRMATION_LASTS = timedelta(minutes=10)
 """After typing the password again, dangerous actions are open for this long."""
-PASSWORD_TRIES = "5 per minute"
+TRIES = "5 per minute"
+"""How often a password may be typed."""
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
-for _name, _filter in FILTERS.items():
-    bp.add_app_template_filter(_filter, _name)
+bp.record_once(lambda state: state.app.jinja_env.filters.update(FILTERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,9 @@ def _navigation() -> list[tuple[str, list[tuple[NavLink, bool]]]]:
     """Only what this person may open; the second value marks where they are."""
     groups = []
     for title, links in NAVIGATION:
-        shown = [(link, request.endpoint in (link.endpoint, *link.family)) for link in links if _may_open(link.endpoint)]
+        shown = [
+            (link, request.endpoint in (link.endpoint, *link.family)) for link in links if _may_open(link.endpoint)
+        ]
         if shown:
             groups.append((title, shown))
     return groups
@@ -179,7 +181,7 @@ def _has_confirmed() -> bool:
     typed = request.form.get("confirm_password")
     if typed is None:
         return False
-    with limiter.limit(PASSWORD_TRIES):
+    with limiter.limit(TRIES):
         fits = is_correct(member().password_hash, typed)
     if fits:
         session["confirmed_at"] = now().timestamp()

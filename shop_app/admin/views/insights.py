@@ -10,6 +10,7 @@ from shop_app.admin.charts import Plot, Series, line_plot, sparkline
 from shop_app.admin.formats import money, percent, thousands
 from shop_app.admin.queries.events import delivery_state
 from shop_app.admin.views.base import bp, csv_answer, currency, now, page, period_links
+from shop_app.analytics.intervals import NOTHING, Estimate
 from shop_app.analytics.period import Period, parse_period
 from shop_app.analytics.queries import funnel as metrics
 from shop_app.analytics.queries import volume
@@ -196,17 +197,13 @@ def _fallback_share(period: Period) -> float | None:
 
 def _trends(period: Period, place: Place) -> list[Plot]:
     """CTR and revenue per 1,000 impressions day by day with intervals, the period before in grey."""
-    days, earlier = metrics.daily(period, place), metrics.daily(period.previous(), place)
     return [
-        _trend("CTR by day", period, days, earlier, lambda row: row.ctr.value, lambda row: (row.ctr.low, row.ctr.high)),
+        _trend("CTR by day", (period, place), lambda row: row.ctr, percent, least_top=0.01),
         _trend(
             "Revenue per 1,000 impressions by day",
-            period,
-            days,
-            earlier,
-            lambda row: row.revenue_per_thousand.value,
-            lambda row: (row.revenue_per_thousand.low, row.revenue_per_thousand.high),
-            text=lambda value: money(value, currency()),
+            (period, place),
+            lambda row: row.revenue_per_thousand,
+            lambda value: money(value, currency()),
             least_top=100,
         ),
     ]
@@ -214,20 +211,22 @@ def _trends(period: Period, place: Place) -> list[Plot]:
 
 def _trend(
     title: str,
-    period: Period,
-    days: Mapping[date, metrics.FunnelRow],
-    earlier: Mapping[date, metrics.FunnelRow],
-    value: Callable[[metrics.FunnelRow], float | None],
-    ends: Callable[[metrics.FunnelRow], tuple[float | None, float | None]],
-    text: Callable[[float], str] = percent,
-    least_top: float = 0.01,
+    asked: tuple[Period, Place],
+    metric: Callable[[metrics.FunnelRow], Estimate],
+    text: Callable[[float], str],
+    *,
+    least_top: float,
 ) -> Plot:
-    empty = metrics.FunnelRow(())
-    shown = [days.get(day, empty) for day in period.each_day()]
-    past = [value(earlier.get(day, empty)) for day in period.previous().each_day()]
+    period, place = asked
+    shown, past = _by_day(period, place, metric), _by_day(period.previous(), place, metric)
     series = [
-        Series(period.text(), [value(r) for r in shown], 1, [ends(r)[0] for r in shown], [ends(r)[1] for r in shown]),
-        Series(period.previous().text(), past, 0),
+        Series(period.text(), [e.value for e in shown], 1, [e.low for e in shown], [e.high for e in shown]),
+        Series(period.previous().text(), [e.value for e in past], 0),
     ]
     labels = [f"{day.day} {day:%b}" for day in period.each_day()]
     return line_plot(title, labels, series, text, least_top=least_top)
+
+
+def _by_day(period: Period, place: Place, metric: Callable[[metrics.FunnelRow], Estimate]) -> list[Estimate]:
+    days = metrics.daily(period, place)
+    return [metric(days[day]) if day in days else NOTHING for day in period.each_day()]

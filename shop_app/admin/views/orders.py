@@ -26,6 +26,4 @@ def order(number: str) -> str:
     with unit_of_work(db.session):
         audit(actor=actor(), action="orders.opened", subject=found.order(number).number, now=now())
     one = found.order(number)
-    return page(
-        "admin/order.html", order=one, stories=found.line_stories(one), others=found.other_events(one)
-    )
+    return page("admin/order.html", order=one, stories=found.line_stories(one), others=found.other_events(one))

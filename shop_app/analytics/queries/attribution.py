@@ -1,9 +1,9 @@
 """Who gets the credit for an order line, and the proof that the credits add up to the orders.
 
-Rule: of the shopper's recommended clicks on the same item in the 7 days before the order, the last one counts, the click
-that the basket line itself remembers among them. Up to 24 hours it is the main credit (`click_24h`), later `click_7d`.
-Without one, a recommended card of the item seen in the 24 hours before gives `view`, which is never added to clicks.
-Everything else is organic. A line has exactly one credit.
+Rule: of the shopper's recommended clicks on the same item in the 7 days before the order, the last one counts; the
+click that the basket line itself remembers is among them. Up to 24 hours it is the main credit (`click_24h`), later
+`click_7d`. Without one, a recommended card of the item seen in the 24 hours before gives `view`, which is never added
+to clicks. Everything else is organic. A line has exactly one credit.
 """
 
 from collections.abc import Sequence
@@ -105,9 +105,7 @@ def _views(line: OrderLine, events: Sequence[TrackedEvent]) -> list[Touch]:
     return [_touch(event) for event in _within(line, events, EventKind.VIEW, MAIN_WINDOW)]
 
 
-def _within(
-    line: OrderLine, events: Sequence[TrackedEvent], kind: EventKind, window: timedelta
-) -> list[TrackedEvent]:
+def _within(line: OrderLine, events: Sequence[TrackedEvent], kind: EventKind, window: timedelta) -> list[TrackedEvent]:
     placed = line.order.placed_at
     return [e for e in events if e.type == int(kind) and placed - window <= e.occurred_at <= placed]
 

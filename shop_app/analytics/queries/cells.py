@@ -47,10 +47,8 @@ class Place:
 
     def conditions(self, table: Any) -> list[ColumnElement[bool]]:
         """What a row of `table` must satisfy to lie here."""
-        wanted: list[ColumnElement[bool]] = []
-        for name in ("surface", "widget", "device"):
-            if value := getattr(self, name):
-                wanted.append(getattr(table, name) == value)
+        texts = ("surface", "widget", "device")
+        wanted = [getattr(table, name) == value for name in texts if (value := getattr(self, name))]
         if self.rank is not None:
             wanted.append(table.rank == self.rank)
         if self.recommended is not None:
@@ -165,7 +163,9 @@ def inside(spans: Sequence[Period]) -> ColumnElement[bool]:
     if not spans:
         return false()
     moment = TrackedEvent.occurred_at
-    return or_(*(and_(moment >= literal(span.start, moment.type), moment < literal(span.end, moment.type)) for span in spans))
+    return or_(
+        *(and_(moment >= literal(span.start, moment.type), moment < literal(span.end, moment.type)) for span in spans)
+    )
 
 
 def _spans(days: Sequence[date]) -> list[Period]:

@@ -22,7 +22,7 @@ MAIN_CREDIT = "click_24h"
 DEFINITIONS = {
     "Impressions": "Cards of a list that were at least half visible for one second, once per answer and item.",
     "Clicks": "Clicks on such a card.",
-    "CTR": "Clicks ÷ impressions. Interval: delta method over shopper-days, or Wilson's where a rank or device is named.",
+    "CTR": "Clicks ÷ impressions. Interval: delta method over shopper-days; Wilson's for a rank or a device.",
     "Adds": "Times an item was put in the basket whose last place was this list.",
     "Add rate": "Adds ÷ clicks. Interval: Wilson's. Over 100 % when people add straight from the card.",
     "Purchases": "Order lines credited to this list: its recommended item was the last one clicked in the 24 h before.",

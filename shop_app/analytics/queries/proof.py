@@ -57,7 +57,7 @@ def proof(period: Period) -> Proof:
         ordered_minor=sum(row.quantity * row.unit_price_minor for row in rows),
         credited={kind: sum(row.revenue_minor or 0 for row in rows if row.credit == kind) for kind in CREDITS},
         waiting_lines=sum(row.credit is None for row in rows),
-        differences=tuple([*_against_credits(rows), *_against_totals(period), *_against_events(rows, events)]),
+        differences=(*_against_credits(rows), *_against_totals(period), *_against_events(rows, events)),
     )
 
 
@@ -126,9 +126,7 @@ def _against_totals(period: Period) -> Iterator[Difference]:
         yield Difference("order_subtotal", number, 0, text, int(subtotal - lines))
 
 
-def _against_events(
-    rows: Sequence[Any], events: dict[tuple[str, str], list[TrackedEvent]]
-) -> Iterator[Difference]:
+def _against_events(rows: Sequence[Any], events: dict[tuple[str, str], list[TrackedEvent]]) -> Iterator[Difference]:
     """Lines of one order may share an item (two sizes of a shirt): each event is matched to one line."""
     left = {key: list(found) for key, found in events.items()}
     for row in rows:
@@ -164,4 +162,6 @@ def _mistakes(event: TrackedEvent, row: Any) -> str:
         ("unit price", event.meta.get("unit_price"), row.unit_price_minor),
         ("currency", event.meta.get("currency"), row.currency),
     )
-    return "; ".join(f"{name} {said!r} in the event, {meant!r} in the order" for name, said, meant in pairs if said != meant)
+    return "; ".join(
+        f"{name} {said!r} in the event, {meant!r} in the order" for name, said, meant in pairs if said != meant
+    )

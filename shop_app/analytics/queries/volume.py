@@ -60,9 +60,7 @@ def takings_by_day(period: Period) -> dict[date, Takings]:
         .where(Order.placed_at >= period.start, Order.placed_at < period.end, Order.status.not_in(UNDONE))
         .subquery()
     )
-    rows = db.session.execute(
-        select(orders.c.day, func.count(), func.sum(orders.c.total)).group_by(orders.c.day)
-    )
+    rows = db.session.execute(select(orders.c.day, func.count(), func.sum(orders.c.total)).group_by(orders.c.day))
     return {day: Takings(number, int(total or 0)) for day, number, total in rows}
 
 
