@@ -200,6 +200,35 @@ def top_tags(category_path: str, *, limit: int) -> list[tuple[str, str]]:
     return [(tag("brand", name), name) for name in db.session.scalars(query)]
 
 
+@dataclass(frozen=True, slots=True)
+class PictureSubject:
+    """What a drawn picture depends on. `category` holds the names from the department down."""
+
+    sku: str
+    title: str
+    category: tuple[str, ...]
+    brand: str
+    kind: str
+    colour: str
+
+
+def picture_subject(sku: str) -> PictureSubject:
+    """What to draw for a product, sold or not: old orders show it too.
+
+    Raises:
+        NotFound: there is no such product.
+
+    """
+    columns = (Product.title, Product.kind, Product.facets, Brand.name, Category.path)
+    query = select(*columns).join(Category, Category.id == Product.category_id)
+    row = db.session.execute(query.outerjoin(Brand).where(Product.sku == sku)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such product.")
+    title, kind, facets, brand, path = row
+    names = tuple(node.name for node in ancestry(path))
+    return PictureSubject(sku, title, names, brand or "", kind, next(iter(facets.get("colour", ())), ""))
+
+
 def card(product: Product) -> ProductCard:
     """The card of a loaded product."""
     return ProductCard(
@@ -216,11 +245,9 @@ def card(product: Product) -> ProductCard:
     )
 
 
-def picture_url(sku: str, image_urls: Sequence[str], view: int = 1) -> str:
-    """Where the `view`-th picture (from 1) of a product is: its own, or else one the shop draws."""
-    if image_urls:
-        return image_urls[min(view, len(image_urls)) - 1]
-    return f"/media/products/{sku}.svg" + (f"?view={view}" if view > 1 else "")
+def picture_url(sku: str, image_urls: Sequence[str]) -> str:
+    """Where the first picture of a product is: its own, or else one the shop draws."""
+    return image_urls[0] if image_urls else f"/media/products/{sku}.svg"
 
 
 def _card(row: Row[Any]) -> ProductCard:

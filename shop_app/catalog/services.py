@@ -170,14 +170,17 @@ def refresh_totals(product_ids: Iterable[int], now: datetime) -> None:
     mark_changed("item", ids, now)
 
 
-def index_products(products: Iterable[Product]) -> None:
-    """Rewrite the search rows of these products, which are already saved."""
-    for product in products:
-        db.session.execute(delete(SearchPosting).where(SearchPosting.product_id == product.id))
-        weights = posting_weights(_searchable(product))
-        rows = [{"term": term, "product_id": product.id, "weight": weight} for term, weight in weights.items()]
-        if product.status == "active" and rows:
-            db.session.execute(insert(SearchPosting), rows)
+def index_products(products: Sequence[Product]) -> None:
+    """Rewrite the search rows of these products, which are already saved; in batches for whole catalogues."""
+    db.session.execute(delete(SearchPosting).where(SearchPosting.product_id.in_([p.id for p in products])))
+    rows = [
+        {"term": term, "product_id": product.id, "weight": weight}
+        for product in products
+        if product.status == "active"
+        for term, weight in posting_weights(_searchable(product)).items()
+    ]
+    if rows:
+        db.session.execute(insert(SearchPosting), rows)
 
 
 def slugify(text: str) -> str:

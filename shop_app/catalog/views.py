@@ -1,9 +1,10 @@
 """Pages of the catalogue: front page, departments, search, products, pictures."""
 
 import hashlib
+import re
 from dataclasses import replace
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,11 +14,12 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from shop_app.catalog import listing, queries
 from shop_app.catalog.choices import choices, chosen_variant
+from shop_app.catalog.demo.deck import house_named
 from shop_app.catalog.models import Product
+from shop_app.catalog.pictures import VIEWS, HouseStyle, picture_for
 from shop_app.catalog.recent import recent_skus, remember_viewed
 from shop_app.catalog.schemas import address_args, plain_amount, read_narrowing
 from shop_app.catalog.search import search as search_products
-from shop_app.catalog.still_life import still_life
 from shop_app.core.attribution import parse_attribution
 from shop_app.core.errors import NotFound
 from shop_app.core.money import Money
@@ -31,9 +33,9 @@ HERO_PICTURES = 3
 MOST_SUGGESTIONS = 6
 THEMES = ("auto", "light", "dark")
 HELP_PAGES = ("delivery", "accessibility")
-VIEWS_DRAWN = 3
-VIEWS = tuple(str(view) for view in range(1, VIEWS_DRAWN + 1))
-"""Pictures drawn of a product that brings none of its own."""
+COLOUR = re.compile(r"[a-zA-Z -]{0,30}")
+DRAWINGS_KEPT = 3000
+"""Drawings held in memory, about 4 kB each."""
 
 
 @bp.app_context_processor
@@ -125,10 +127,11 @@ def product(slug: str) -> tuple[str, int]:
 
 @bp.get("/media/products/<sku>.svg")
 def picture(sku: str) -> Response:
-    """A product's drawn picture; `view` picks the side. It never changes, so it is kept for good."""
-    view = request.args.get("view", "1")
-    drawn = still_life(sku, int(view) if view in VIEWS else 1)
-    response = Response(drawn, mimetype="image/svg+xml")
+    """A product's drawn picture, from one of its sides and in one of its colours; kept for good."""
+    view, colour = request.args.get("view", VIEWS[0]), request.args.get("colour", "")
+    if view not in VIEWS or not COLOUR.fullmatch(colour):
+        raise NotFound("There is no such picture.")
+    response = Response(_drawn(queries.picture_subject(sku), view, colour), mimetype="image/svg+xml")
     response.headers["Cache-Control"] = f"public, max-age={YEAR_S}, immutable"
     return response
 
@@ -212,7 +215,6 @@ class _Address:
 def _product_values(found: Product) -> dict[str, Any]:
     variant = chosen_variant(found.variants, request.args.get("variant", ""))
     place = parse_attribution(request.args.get("via"))
-    views = range(1, (len(found.image_urls) or VIEWS_DRAWN) + 1)
     return {
         "product": found,
         "variant": variant,
@@ -222,13 +224,29 @@ def _product_values(found: Product) -> dict[str, Any]:
         if found.compare_at_minor and found.compare_at_minor > variant.price_minor
         else None,
         "via": place.text() if place else "",
-        "pictures": [queries.picture_url(found.sku, found.image_urls, view) for view in views],
+        "pictures": found.image_urls or _drawings(found.sku, variant.options.get("colour", "")),
         "trail": [
             ("Home", url_for(".home")),
             *((node.name, node.url) for node in queries.ancestry(found.category.path)),
             (found.title, None),
         ],
     }
+
+
+def _drawings(sku: str, colour: str) -> list[str]:
+    """Addresses of the drawn pictures, the main one first."""
+    args = [{"view": view} if view != VIEWS[0] else {} for view in VIEWS]
+    return [url_for(".picture", sku=sku, **({"colour": colour} if colour else {}), **arg) for arg in args]
+
+
+@lru_cache(DRAWINGS_KEPT)
+def _drawn(subject: queries.PictureSubject, view: str, colour: str) -> str:
+    house = house_named(subject.brand)
+    style = HouseStyle(house.colour, house.pattern) if house else None
+    shade = colour or subject.colour
+    return picture_for(
+        subject.title, subject.category, subject.sku, kind=subject.kind, colour=shade, house=style, view=view
+    )
 
 
 def _departments() -> list[queries.Department]:
