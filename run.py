@@ -77,25 +77,32 @@ def main() -> int:
     var = Path(os.environ.get("VAR_DIR", ROOT / "var")).absolute()
     (var / "log").mkdir(parents=True, exist_ok=True, mode=0o700)
     env = _environment(var, options)
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    signal.signal(signal.SIGTERM, _interrupt)
     children = _children(env, var, options)
     running: list[Child] = []
     try:
         if children[0].name == "redis":
             _start(children[0], env, var, running)
         _prepare(env, options.data)
-        for child in children:
-            if child not in running:
-                _start(child, env, var, running)
+        _start(next(child for child in children if child.name == "web"), env, var, running)
         _wait_until_up(options.port, running, var)
         _greet(options.port)
+        for child in children:  # nobody waits for these, so they do not compete with the first page
+            if child not in running:
+                _start(child, env, var, running)
         _watch(running, env, var)
     except KeyboardInterrupt:
         print("\nStopping …")
         return 0
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # stopping in order is under way
         for child in reversed(running):
             child.stop()
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _options() -> argparse.Namespace:

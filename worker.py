@@ -13,7 +13,7 @@ from shop_app.config import load_settings
 from shop_app.jobs.alarm import Alarm, connect_queue
 from shop_app.jobs.cron import run_cron
 
-REDIS_OPTIONS = {"socket_keepalive": True, "health_check_interval": 30}
+REDIS_OPTIONS = {"health_check_interval": 30}
 
 
 def main() -> None:
