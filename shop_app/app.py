@@ -22,6 +22,7 @@ from shop_app.catalog import views as catalog
 from shop_app.config import Settings
 from shop_app.core.clock import Clock, SystemClock
 from shop_app.core.errors import Conflict, Forbidden, Gone, InvalidInput, NotFound, OutOfStock, ShopError
+from shop_app.experiments import models as _experiments_models  # noqa: F401  (tables of the schema)
 from shop_app.extensions import csrf, db, htmx, limiter, login_manager, migrate, prepare_sqlite
 from shop_app.jobs.alarm import Alarm
 from shop_app.orders import views as orders

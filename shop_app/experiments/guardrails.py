@@ -18,6 +18,7 @@ from shop_app.experiments.statistics.sequences import confidence_sequence
 
 FALSE_STOP = 0.01  # chance of ever stopping a variant that does no harm
 SHARE_AFTER_PLAN = 0.05  # part of that chance kept for the time after the planned sample
+SMALLEST_STEP = 0.005  # share of the plan between two looks: closer ones read nothing and cost computing time
 FEWEST_UNITS = 200  # per arm, before a normal approximation of a rate may stop anything
 
 
@@ -73,15 +74,15 @@ def look_for_harm(
 ) -> HarmReading:
     """Judge one guardrail at one look; the caller stores `reading.watch` and stops the variant when `reading.stop`.
 
-    Units are counted over both arms. A look at the same or a smaller count than the last one reads nothing new and
-    never stops.
+    Units are counted over both arms. A look less than half a per cent of the plan after the last one reads nothing
+    new and never stops.
     """
     harm, error = _harm(guardrail, control, treatment)
     z = harm / error if error else 0.0
     fraction = (control.n + treatment.n) / watch.planned_units
     if min(control.n, treatment.n) < FEWEST_UNITS or error == 0:
         return HarmReading(stop=False, harm=harm, z=z, bound=math.inf, reason="too few units to judge", watch=watch)
-    if watch.fractions and fraction <= watch.fractions[-1]:
+    if fraction < (watch.fractions[-1] if watch.fractions else 0.0) + SMALLEST_STEP:
         return HarmReading(
             stop=False, harm=harm, z=z, bound=math.inf, reason="nothing new since the last look", watch=watch
         )

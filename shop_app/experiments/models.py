@@ -1,0 +1,67 @@
+"""Experiments, who is in which arm, and who has seen it."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shop_app.extensions import Base, UtcDateTime
+
+
+class Experiment(Base):
+    """One question put to the shoppers of one slot. Everything about its plan is frozen when it starts.
+
+    `status` is draft → running → stopped (by a guardrail or a person) or concluded (the decision was taken).
+    `variants` is a list of {name, weight, changes}; the first is the control, `changes` are slot settings over the
+    stored ones. `guardrails` is a list of {metric, direction, margin}. `planned_units` counts shoppers over both arms.
+    `revenue_cap_minor` is where revenue per shopper is cut, 0 = not. `watches` is what earlier looks at the guardrails
+    have used.
+    """
+
+    __tablename__ = "experiment"
+    __table_args__ = (Index("ix_experiment_slot", "slot", "status"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(60), unique=True)
+    hypothesis: Mapped[str] = mapped_column(Text)
+    decision_rule: Mapped[str] = mapped_column(Text)
+    slot: Mapped[str] = mapped_column(String(80))
+    layer: Mapped[str] = mapped_column(String(60))
+    traffic_start: Mapped[float]
+    traffic_end: Mapped[float]
+    variants: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    primary_metric: Mapped[str] = mapped_column(String(40))
+    secondary_metrics: Mapped[list[str]] = mapped_column(JSON, default=list)
+    guardrails: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)
+    planned_units: Mapped[int]
+    revenue_cap_minor: Mapped[int] = mapped_column(default=0)
+    is_aa: Mapped[bool] = mapped_column(default=False)
+    status: Mapped[str] = mapped_column(String(10), default="draft")
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[str] = mapped_column(String(80))
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_because: Mapped[str] = mapped_column(String(300), default="")
+    last_event_id: Mapped[int] = mapped_column(default=0)  # exposures are collected up to this tracked event
+    watches: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+
+class ExperimentUnit(Base):
+    """A shopper key and the arm it belongs to since its first exposure.
+
+    `unit` is the key that was exposed first; after a login the member's key points to the same unit. `is_mixed`: this
+    person has seen two arms and is left out of the results.
+    """
+
+    __tablename__ = "experiment_unit"
+    __table_args__ = (Index("ix_experiment_unit_unit", "experiment_id", "unit"),)
+
+    experiment_id: Mapped[int] = mapped_column(ForeignKey(Experiment.id, ondelete="CASCADE"), primary_key=True)
+    shopper_key: Mapped[str] = mapped_column(String(40), primary_key=True)
+    unit: Mapped[str] = mapped_column(String(40))
+    variant: Mapped[str] = mapped_column(String(40))
+    exposed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    looks_back_to: Mapped[datetime] = mapped_column(UtcDateTime)  # start of the pre-period for CUPED
+    device: Mapped[str] = mapped_column(String(10), default="")
+    is_mixed: Mapped[bool] = mapped_column(default=False)

@@ -1,0 +1,177 @@
+"""Reading experiments: which arm a shopper gets, and per-shopper sums for the results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Row, and_, case, func, select
+
+from shop_app.core.errors import NotFound
+from shop_app.core.events import EventKind
+from shop_app.experiments.bucketing import HashRange, Split, assign
+from shop_app.experiments.models import Experiment, ExperimentUnit
+from shop_app.extensions import db
+from shop_app.tracking.models import TrackedEvent
+
+if TYPE_CHECKING:
+    from shop_app.core.shopper import Shopper
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The arm of a running experiment a shopper is in; `changes` go over the slot's stored settings."""
+
+    experiment: str
+    variant: str
+    changes: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitSums:
+    """One exposed shopper's events since the first exposure and in the pre-period. Money in minor units.
+
+    `impressions`, `clicks` are of the experiment's slot; `adds`, `orders` (purchased lines), `revenue` of the whole
+    shop.
+    """
+
+    variant: str
+    device: str
+    day: str
+    impressions: int
+    clicks: int
+    adds: int
+    orders: int
+    revenue: int
+    revenue_before: int
+    clicks_before: int
+
+
+def experiment_by_key(key: str) -> Experiment:
+    """One experiment.
+
+    Raises:
+        NotFound: there is none of that key.
+
+    """
+    found = db.session.scalars(select(Experiment).where(Experiment.key == key)).one_or_none()
+    if found is None:
+        raise NotFound(f"no experiment called {key}")
+    return found
+
+
+def experiments() -> list[Experiment]:
+    """All of them, newest first."""
+    return list(db.session.scalars(select(Experiment).order_by(Experiment.id.desc())))
+
+
+def running(slot: str | None = None) -> list[Experiment]:
+    """Running experiments, of one slot or of all, oldest first."""
+    statement = select(Experiment).where(Experiment.status == "running").order_by(Experiment.id)
+    return list(db.session.scalars(statement.where(Experiment.slot == slot) if slot else statement))
+
+
+def assignment(slot: str, shopper: Shopper) -> Assignment | None:
+    """The arm this shopper gets in `slot` now, or None outside every experiment. Writes nothing: exposure is another
+    matter.
+
+    A key that was exposed keeps its arm; any other is hashed.
+    """
+    key = unit_key(shopper)
+    for experiment in running(slot):
+        kept = db.session.get(ExperimentUnit, (experiment.id, key))
+        variant = kept.variant if kept else assign(split_of(experiment), key)
+        if variant is not None:
+            return Assignment(experiment.key, variant, _changes(experiment, variant))
+    return None
+
+
+def unit_key(shopper: Shopper) -> str:
+    """The key this shopper's events carry: the person, or the session when only analytics was agreed to."""
+    if shopper.consent.analytics and not shopper.consent.personalisation:
+        return "a_" + shopper.session_id.removeprefix("s_")
+    return shopper.key
+
+
+def split_of(experiment: Experiment) -> Split:
+    """The hash split of an experiment; the key is its salt."""
+    return Split(
+        seed=f"experiment:{experiment.key}",
+        layer_seed=f"layer:{experiment.layer}",
+        traffic=HashRange(experiment.traffic_start, experiment.traffic_end),
+        variants=tuple(variant["name"] for variant in experiment.variants),
+        weights=tuple(float(variant["weight"]) for variant in experiment.variants),
+    )
+
+
+def unit_sums(experiment: Experiment) -> list[UnitSums]:
+    """Every exposed shopper who saw one arm only; bots and QA never became units. One grouped statement."""
+    statement = (
+        select(
+            ExperimentUnit.unit,
+            func.min(ExperimentUnit.variant),
+            func.min(ExperimentUnit.device),
+            func.min(ExperimentUnit.exposed_at),
+            *(func.coalesce(func.sum(column), 0) for column in _sums(experiment.slot)),
+        )
+        .join(
+            TrackedEvent,
+            and_(
+                TrackedEvent.shopper_key == ExperimentUnit.shopper_key,
+                TrackedEvent.occurred_at >= ExperimentUnit.looks_back_to,
+                *([TrackedEvent.occurred_at <= experiment.ended_at] if experiment.ended_at else []),
+            ),
+            isouter=True,
+        )
+        .where(ExperimentUnit.experiment_id == experiment.id)
+        .group_by(ExperimentUnit.unit)
+        .having(func.max(case((ExperimentUnit.is_mixed, 1), else_=0)) == 0)
+        .order_by(ExperimentUnit.unit)
+    )
+    return [_unit(row) for row in db.session.execute(statement)]
+
+
+def mixed_share(experiment: Experiment) -> float:
+    """Share of exposed shoppers who saw two arms."""
+    total = _count_units(experiment)
+    return _count_units(experiment, ExperimentUnit.is_mixed.is_(True)) / total if total else 0.0
+
+
+def _count_units(experiment: Experiment, *conditions: ColumnElement[bool]) -> int:
+    statement = select(func.count(func.distinct(ExperimentUnit.unit))).where(
+        ExperimentUnit.experiment_id == experiment.id, *conditions
+    )
+    return db.session.scalars(statement).one()
+
+
+def _sums(slot: str) -> list[ColumnElement[Any]]:
+    surface, _, widget = slot.partition(".")
+    here = and_(TrackedEvent.surface == surface, TrackedEvent.widget == widget)
+    after, before = (
+        TrackedEvent.occurred_at >= ExperimentUnit.exposed_at,
+        TrackedEvent.occurred_at < ExperimentUnit.exposed_at,
+    )
+    paid = TrackedEvent.meta["unit_price"].as_integer() * TrackedEvent.value
+    is_line = and_(TrackedEvent.type == int(EventKind.PURCHASE), TrackedEvent.item_id.is_not(None))
+
+    def times(condition: ColumnElement[bool], value: Any = 1) -> ColumnElement[Any]:
+        return case((condition, value), else_=0)
+
+    return [
+        times(and_(after, here, TrackedEvent.type == int(EventKind.VIEW))),
+        times(and_(after, here, TrackedEvent.type == int(EventKind.CLICK))),
+        times(and_(after, TrackedEvent.type == int(EventKind.ADD))),
+        times(and_(after, is_line)),
+        times(and_(after, is_line), paid),
+        times(and_(before, is_line), paid),
+        times(and_(before, TrackedEvent.type == int(EventKind.CLICK))),
+    ]
+
+
+def _unit(row: Row[Any]) -> UnitSums:
+    values = tuple(row)
+    return UnitSums(values[1], values[2], values[3].date().isoformat(), *(round(value) for value in values[4:]))
+
+
+def _changes(experiment: Experiment, variant: str) -> dict[str, Any]:
+    return next(dict(entry.get("changes", {})) for entry in experiment.variants if entry["name"] == variant)
