@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, func, select, true
 from sqlalchemy.orm import joinedload, selectinload
 
 from shop_app.catalog.models import Brand, BundleComponent, Category, Product, ProductSales, Variant
@@ -21,7 +21,10 @@ BEST_SELLER_WINDOW = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class ProductCard:
-    """Everything the one product-card macro shows. Prices are ready; `was` is set when it is reduced."""
+    """Everything the one product-card macro shows. Prices are ready; `was` is set when it is reduced.
+
+    `price` is the lowest one; `has_range` when some variant costs more.
+    """
 
     product_id: int
     sku: str
@@ -32,7 +35,7 @@ class ProductCard:
     was: Money | None
     picture_url: str
     stock: int
-    has_choices: bool
+    has_range: bool
 
     @property
     def url(self) -> str:
@@ -58,7 +61,7 @@ class Department:
         return f"/departments/{self.path}"
 
 
-_VARIANTS = select(func.count(Variant.id)).where(Variant.product_id == Product.id).correlate(Product).scalar_subquery()
+_DEAREST = select(func.max(Variant.price_minor)).where(Variant.product_id == Product.id).scalar_subquery()
 _CARD = (
     select(
         Product.id,
@@ -71,7 +74,7 @@ _CARD = (
         Product.currency,
         Product.image_urls,
         Product.stock,
-        _VARIANTS.label("variants"),
+        _DEAREST.label("dearest"),
     )
     .outerjoin(Brand, Brand.id == Product.brand_id)
     .where(Product.status == "active")
@@ -124,7 +127,9 @@ def units_sold(today: date) -> Any:
 
 
 def within(category_path: str) -> Any:
-    """Condition: the category is `category_path` or below it."""
+    """Condition: the category is `category_path` or below it; an empty path is the whole shop."""
+    if not category_path:
+        return true()
     return (Category.path == category_path) | Category.path.startswith(f"{category_path}/", autoescape=True)
 
 
@@ -241,7 +246,7 @@ def card(product: Product) -> ProductCard:
         was=_was(product.price_minor, product.compare_at_minor, product.currency),
         picture_url=picture_url(product.sku, product.image_urls),
         stock=product.stock,
-        has_choices=len(product.variants) > 1,
+        has_range=any(variant.price_minor > product.price_minor for variant in product.variants),
     )
 
 
@@ -261,7 +266,7 @@ def _card(row: Row[Any]) -> ProductCard:
         was=_was(row.price_minor, row.compare_at_minor, row.currency),
         picture_url=picture_url(row.sku, row.image_urls),
         stock=row.stock,
-        has_choices=row.variants > 1,
+        has_range=(row.dearest or 0) > row.price_minor,
     )
 
 

@@ -67,23 +67,17 @@ def home() -> str:
     )
 
 
+@bp.get("/departments")
+def everything() -> str:
+    """The whole shop as one listing."""
+    return _listing_page("", "Everything", _departments())
+
+
 @bp.get("/departments/<path:path>")
 def department(path: str) -> str:
     """A department's listing; the address is its state."""
     category = queries.department(path)
-    trail = [("Home", url_for(".home")), *((node.name, node.url) for node in queries.ancestry(path))]
-    narrowing = read_narrowing(request.args, _currency())
-    page = listing.narrow(listing.category_rows(path, _today()), narrowing)
-    here = _Address(f"/departments/{path}", narrowing)
-    return render_template(
-        "catalog/department.html",
-        category=category,
-        trail=trail,
-        below=queries.subdepartments(category),
-        page=page,
-        here=here,
-        surface="listing.grid",
-    )
+    return _listing_page(path, category.name, queries.subdepartments(category))
 
 
 @bp.get("/search")
@@ -210,6 +204,21 @@ class _Address:
     def _to(self, narrowing: listing.Narrowing) -> str:
         args = address_args(narrowing, self.currency, self.text)
         return f"{self.path}?{urlencode(args, doseq=True)}" if args else self.path
+
+
+def _listing_page(path: str, name: str, below: list[queries.Department]) -> str:
+    narrowing = read_narrowing(request.args, _currency())
+    nodes = queries.ancestry(path) if path else [queries.Department("", name)]
+    return render_template(
+        "catalog/department.html",
+        name=name,
+        path=path,
+        trail=[("Home", url_for(".home")), *((node.name, node.url) for node in nodes)],
+        below=below,
+        page=listing.narrow(listing.category_rows(path, _today()), narrowing),
+        here=_Address(f"/departments/{path}".rstrip("/"), narrowing),
+        surface="listing.grid",
+    )
 
 
 def _product_values(found: Product) -> dict[str, Any]:
