@@ -1,8 +1,12 @@
 """JSON Schema (2020-12) from a marshmallow schema, for the fields this contract uses."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from marshmallow import Schema, fields, validate
+
+from recsys_engine.contract.schemas import EventSchema, ItemSchema, UserSchema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -54,3 +58,21 @@ def _validator(field: Any, validator: Any) -> dict[str, Any]:
     if isinstance(validator, validate.Range):
         return {name: n for name, n in (("minimum", validator.min), ("maximum", validator.max)) if n is not None}
     return {}
+
+
+def contract_files() -> dict[str, str]:
+    """File name → text of the JSON Schemas kept under ``docs/contracts``."""
+    kinds: dict[str, type[Schema]] = {"item": ItemSchema, "user": UserSchema, "event": EventSchema}
+    return {
+        f"{name}.schema.json": json.dumps(
+            {"$schema": DIALECT, "title": name, **json_schema(schema)}, indent=2, ensure_ascii=False
+        )
+        + "\n"
+        for name, schema in kinds.items()
+    }
+
+
+def write_contract_files(folder: Path) -> None:
+    """Write the JSON Schemas into a folder."""
+    for name, text in contract_files().items():
+        (folder / name).write_text(text, encoding="utf-8")
