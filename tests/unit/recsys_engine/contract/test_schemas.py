@@ -84,7 +84,12 @@ def test_invalid_events_are_refused(body):
 
 
 anything = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text("aé \x00\ud800", max_size=5) | st.lists(st.none(), max_size=2)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text("aé \x00\ud800", max_size=5)
+    | st.lists(st.none(), max_size=2)
 )
 bodies = st.fixed_dictionaries(
     {},
