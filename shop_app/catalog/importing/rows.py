@@ -22,7 +22,8 @@ class ProductRow:
     """One product page as a file states it, already checked.
 
     `sku` is URL-safe and unique; `category` the names from the root; `variants` empty means one without a choice;
-    `components` (sku, quantity) makes it a bundle; `line` is where it began in the file (1-based, 0 = not from a file).
+    `components` (sku, quantity) makes it a bundle; without `has_stock` the number is a first guess for a new product;
+    `line` is where it began in the file (1-based, 0 = not from a file).
     """
 
     sku: str
@@ -31,6 +32,7 @@ class ProductRow:
     price_minor: int
     currency: str
     stock: int
+    has_stock: bool = True
     description: str = ""
     brand: str = ""
     compare_at_minor: int | None = None
