@@ -138,4 +138,6 @@ def random_days(now: datetime, products: Sequence[Product], *, days: int, visits
                 if rng.random() < 0.4:
                     later = timedelta(hours=rng.choice((0.1, 5, 23, 30, 100, 200)))
                     an_order(min(at + later, now), [product], shopper=shopper)
+            elif rng.random() < 0.1:
+                an_order(min(at + timedelta(hours=rng.choice((1, 30))), now), [product], shopper=shopper)
         an_event(EventKind.VIEW, at, shopper_key=shopper, surface="pdp", device=device, **flags)

@@ -69,3 +69,13 @@ def test_a_dangerous_action_asks_for_the_password_and_then_does_it(sign_in: Sign
     assert "not your password" in wrong.text
     assert right.status_code == 303
     assert again.status_code == 303
+
+
+@pytest.mark.ticket("RS-074")
+def test_a_visitor_is_sent_to_the_sign_in_page_from_every_route(app: Flask, client: FlaskClient) -> None:
+    for endpoint, method, address in routes(app):
+        response = client.open(address, method=method)
+
+        assert response.status_code == 302, endpoint
+        assert response.location.startswith("/"), endpoint
+        assert "next=" in response.location, endpoint
