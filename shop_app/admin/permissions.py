@@ -45,6 +45,8 @@ RULES: dict[str, Rule] = {
     "admin.change_products": Rule(Right.MERCHANDISE),
     "admin.orders": Rule(Right.SEE_PEOPLE),
     "admin.order": Rule(Right.SEE_PEOPLE),
+    "admin.cancel_order": Rule(Right.SERVE, is_dangerous=True),
+    "admin.refund_order": Rule(Right.SERVE, is_dangerous=True),
     "admin.people": Rule(Right.SEE_PEOPLE),
     "admin.person": Rule(Right.SEE_PEOPLE),
     "admin.change_role": Rule(Right.GOVERN, is_dangerous=True),

@@ -2,6 +2,7 @@
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from shop_app.accounts.models import STAFF_ROLES
 from shop_app.admin.permissions import GRANTS, RULES, Right, may_open

@@ -1,0 +1,19 @@
+"""Keeping the console's sums and credits up to date."""
+
+from typing import Any
+
+from shop_app.analytics.services import credit_order_lines, roll_days
+from shop_app.core.unit_of_work import unit_of_work
+from shop_app.extensions import db, handle
+from shop_app.jobs.shell import job
+
+
+@job
+def summarise() -> dict[str, Any]:
+    """Judge new order lines and rewrite the sums of days that changed; a long history takes several runs."""
+    now = handle("clock").now()
+    with unit_of_work(db.session):
+        lines = credit_order_lines(now)
+    with unit_of_work(db.session):
+        days = roll_days(now, max_days=7)
+    return {"lines_credited": lines, "days_rolled": days}
