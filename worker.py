@@ -12,6 +12,7 @@ from shop_app.app import create_app
 from shop_app.config import load_settings
 from shop_app.jobs.alarm import Alarm, connect_queue
 from shop_app.jobs.cron import run_cron
+from shop_app.logs import set_up_logging
 
 REDIS_OPTIONS = {"health_check_interval": 30}
 
@@ -19,6 +20,7 @@ REDIS_OPTIONS = {"health_check_interval": 30}
 def main() -> None:
     """Build the app, then work or tick until told to stop."""
     settings = load_settings(os.environ)
+    set_up_logging(settings.log_level)
     app = create_app(settings)
     with app.app_context():
         if "--cron" in sys.argv[1:]:

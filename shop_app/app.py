@@ -30,6 +30,7 @@ from shop_app.orders.sandbox import SandboxProvider
 from shop_app.outbox import models as _outbox_models  # noqa: F401  (its table belongs to the schema)
 from shop_app.recsys.embedded import EmbeddedGateway
 from shop_app.recsys.gateway import RecsysGateway
+from shop_app.recsys.remote import RemoteGateway
 from shop_app.site_settings import models as _site_settings_models  # noqa: F401  (as above)
 from shop_app.sync import models as _sync_models  # noqa: F401  (as above)
 from shop_app.tracking import views as tracking
@@ -77,7 +78,15 @@ def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any =
 
 
 def _gateway(settings: Settings, clock: Clock) -> RecsysGateway:
-    """The engine in this process over its own database."""
+    """The remote engine when its address is set, else the engine in this process over its own database."""
+    if settings.recsys_base_url:
+        return RemoteGateway(
+            settings.recsys_base_url,
+            settings.recsys_org_id,
+            settings.recsys_namespace,
+            settings.recsys_api_key or None,
+            server=settings.recsys_dialect,
+        )
     url = _absolute_sqlite(settings.recsys_database_url)
     return EmbeddedGateway(url, settings.recsys_org_id, settings.recsys_namespace, clock.now)
 

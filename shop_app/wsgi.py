@@ -4,5 +4,8 @@ import os
 
 from shop_app.app import create_app
 from shop_app.config import load_settings
+from shop_app.logs import set_up_logging
 
-app = create_app(load_settings(os.environ))
+settings = load_settings(os.environ)
+set_up_logging(settings.log_level)
+app = create_app(settings)

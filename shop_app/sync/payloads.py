@@ -9,9 +9,12 @@ from shop_app.catalog.models import Product
 from shop_app.catalog.tags import tags
 from shop_app.core.events import META_KEYS
 from shop_app.core.money import Money
+from shop_app.core.redaction import scrub
 from shop_app.tracking.models import TrackedEvent
 
 MAX_DESCRIPTION = 5000
+FREE_TEXT = {"text", "href", "referrer"}
+"""Meta that people or browsers wrote: imported rows have not been through the intake."""
 
 
 def item_payload(product: Product, site_url: str) -> Item:
@@ -53,6 +56,7 @@ def user_payload(member: Member) -> User:
             "device": member.device,
             "loyalty_tier": member.loyalty_tier,
             "newsletter": member.newsletter,
+            "preferred_categories": list(member.preferred_categories),
             "member_since": member.created_at.date().isoformat(),
             "last_seen": member.last_seen_at.date().isoformat(),
         },
@@ -61,7 +65,7 @@ def user_payload(member: Member) -> User:
 
 def event_payload(row: TrackedEvent) -> Event:
     """A logged event. `meta` holds allowed keys only, and none that says nothing."""
-    meta: dict[str, Any] = {key: value for key, value in row.meta.items() if key in META_KEYS}
+    meta: dict[str, Any] = {key: _clean(key, value) for key, value in row.meta.items() if key in META_KEYS}
     meta |= {
         "surface": row.surface,
         "widget": row.widget,
@@ -87,6 +91,10 @@ def event_payload(row: TrackedEvent) -> Event:
 def major_price(minor: int, currency: str) -> Decimal:
     """`1999` pence → `19.99`, `1999` yen → `1999`: exact, with the currency's own number of digits."""
     return Money(minor, currency).decimal()
+
+
+def _clean(key: str, value: Any) -> Any:
+    return scrub(value) if key in FREE_TEXT and isinstance(value, str) else value
 
 
 def image_url(product: Product, site_url: str) -> str:

@@ -49,6 +49,8 @@ class BrowserEventSchema(Schema):
     href = fields.String(load_default="", validate=validate.Length(max=500))
     text = fields.String(load_default="", validate=validate.Length(max=200))
     referrer = fields.String(load_default="", validate=validate.Length(max=2000))
+    experiment = fields.String(load_default="", validate=validate.Regexp(r"^[a-z0-9_.-]{0,60}$"))
+    ab_bucket = fields.String(load_default="", validate=validate.Regexp(r"^[A-Za-z0-9_.-]{0,60}$"))
 
     @validates_schema(skip_on_field_errors=True)
     def _placed(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -88,4 +90,6 @@ def judge(raw: Any) -> BrowserEvent | Refusal:
         href=data["href"],
         text=data["text"],
         referrer=data["referrer"],
+        experiment=data["experiment"],
+        ab_bucket=data["ab_bucket"],
     )

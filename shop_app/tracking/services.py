@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from shop_app.core.attribution import Attribution
 from shop_app.core.events import EventKind
 from shop_app.core.ids import new_anonymous_key
+from shop_app.core.redaction import scrub
 from shop_app.core.shopper import Shopper
 from shop_app.extensions import db, insert_into
 from shop_app.tracking.models import TrackedEvent
@@ -52,6 +53,8 @@ class BrowserEvent:
     href: str
     text: str
     referrer: str
+    experiment: str = ""
+    ab_bucket: str = ""
 
 
 def record_business_events(events: Sequence[BusinessEvent], shopper: Shopper, now: datetime) -> None:
@@ -144,9 +147,11 @@ def _browser_meta(event: BrowserEvent, *, is_clamped: bool) -> dict[str, Any]:
     """Addresses are cut to what cannot name a person: our own path, the referrer's host."""
     meta = {
         "kind": "impression" if event.is_impression else "",
-        "href": urlsplit(event.href).path,
-        "text": event.text,
+        "href": scrub(urlsplit(event.href).path),
+        "text": scrub(event.text),
         "referrer": urlsplit(event.referrer).hostname or "",
+        "experiment": event.experiment,
+        "ab_bucket": event.ab_bucket,
         "clock": "clamped" if is_clamped else "",
     }
     return {name: value for name, value in meta.items() if value}

@@ -22,7 +22,9 @@ DOORS = (
 def test_outside_qa_mode_there_are_no_such_doors(settings: Settings, method: str, path: str) -> None:
     app = create_app(replace(settings, qa_mode=False))
 
-    assert app.test_client().open(f"/__qa__/{path}", method=method).status_code == 404
+    answer = app.test_client().open(f"/__qa__/{path}", method=method, headers={"Accept": "application/json"})
+
+    assert answer.status_code == 404
     assert not any(rule.rule.startswith("/__qa__") for rule in app.url_map.iter_rules())
 
 

@@ -1,12 +1,12 @@
-/** Where a card stands; nothing outside a widget. */
+// Where a card stands
 export function place(card) {
-  const { surface, widget, requestId } = card.closest("[data-widget]")?.dataset ?? {};
+  const { surface, widget, requestId, experiment, abBucket } = card.closest("[data-widget]")?.dataset ?? {};
   const { itemId, rank, recommended } = card.dataset;
   if (surface && widget && rank > 0)
-    return { item_id: itemId, surface, widget, rank: +rank, request_id: requestId, recommended: recommended == "true" };
+    return { item_id: itemId, surface, widget, rank: +rank, request_id: requestId, experiment, ab_bucket: abBucket, recommended: recommended == "true" };
 }
 
-/** The product the page is about. */
+// The product of the page
 export function page() {
   const { pageItem, surface } = document.querySelector("[data-page-item]")?.dataset ?? {};
   return pageItem && { item_id: pageItem, surface };

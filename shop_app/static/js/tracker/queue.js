@@ -21,7 +21,7 @@ const later = (wait) => {
   timer = setTimeout(flush, Math.max(wait, quiet - Date.now()));
 };
 
-/** What fits into one beacon. */
+// What fits into one beacon
 function batch(keys = stored()) {
   const all = new Map(own);
   keys.forEach((key) => all.has(key) || all.set(key, localStorage[key]));
@@ -43,7 +43,7 @@ async function flush() {
   if (batch().size) later(0);
 }
 
-/** Keep an event until the server has answered for it. */
+// Keep an event until the server has answered for it
 export function add(event) {
   const id = crypto.getRandomValues(new Uint32Array(4)).join("-");
   const text = JSON.stringify({ id, created_at: Date.now(), ...event });
@@ -52,10 +52,9 @@ export function add(event) {
   if (own.size > 19 || !timer) later(own.size > 19 ? 0 : 2e3);
 }
 
-/** Begin if the person agreed; if not, delete what is stored. */
+// Begin if the person agreed; if not, delete what is stored
 export function start() {
   if (consent != "analytics") return stored().forEach(forget);
-  // also fires when the page is left
   addEventListener("visibilitychange", () => document.hidden && own.size && beacon(batch([])));
   later(2e3);
   return true;

@@ -1,7 +1,7 @@
 export const { consent, endpoint } = document.getElementById("tracker").dataset;
 const body = (events) => `{"sent_at":${Date.now()},"events":[${[...events.values()]}]}`;
 
-/** Send; gives the keys that are answered for, and the wait asked of us in ms. */
+// Send; gives the keys answered for and the ms to wait
 export async function post(events) {
   const keys = [...events.keys()];
   try {
@@ -15,5 +15,5 @@ export async function post(events) {
   }
 }
 
-/** Send while leaving: unanswered, so the events stay stored; the server knows repeats. */
+// Send while leaving; nobody hears the answer
 export const beacon = (events) => navigator.sendBeacon(endpoint, body(events));

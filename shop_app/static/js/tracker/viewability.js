@@ -22,7 +22,7 @@ const observer = new IntersectionObserver(
 );
 for (const kind of ["visibilitychange", "focus", "blur"]) addEventListener(kind, () => shown.forEach(check));
 
-/** Call `report` once, when the card has been seen. */
+// Call `report` once, when the card was seen
 export function watch(card, { request_id, surface, widget, item_id }, report) {
   const key = [request_id || surface + widget, item_id].join();
   if (reports.has(card)) return;
