@@ -32,6 +32,7 @@ class Shelf:
     created_s: FloatArray
     tags: npt.NDArray[np.int32]
     facet_tags: npt.NDArray[np.bool_]
+    tag_count: int
     embedding_row: IntArray
     embeddings: npt.NDArray[np.float32]
 
@@ -98,6 +99,8 @@ class Ranker(Protocol):
     """Turns the feature matrix into scores. Contributions of a row sum to its score."""
 
     version: str
+    wants_all: bool
+    """True when it looks at every signal, not only at those with a weight in the recipe."""
 
     def contributions(self, query: Query, items: IntArray, features: FloatArray, names: Sequence[str]) -> FloatArray:
         """Same shape as ``features``."""
@@ -166,11 +169,12 @@ NO_RULES = RuleEffects()
 class Pool:
     """Candidates on their way through the stages; equally long, row r is one candidate.
 
-    ``contributions`` sum along a row to the blend, times ``multipliers`` gives ``scores``.
+    ``sources`` has bit g set when generator g found the item. ``contributions`` sum along a row to the blend; the blend
+    times ``multipliers`` gives ``scores``.
     """
 
     items: IntArray
-    sources: list[tuple[str, ...]]
+    sources: IntArray
     features: FloatArray
     contributions: FloatArray
     multipliers: FloatArray

@@ -9,6 +9,7 @@ import numpy as np
 
 from recsys_engine.domain import (
     NO_RULES,
+    BoolArray,
     Choice,
     FloatArray,
     IntArray,
@@ -29,7 +30,9 @@ BLOCKED = "blocked"
 FILL_RESERVE = 3
 """Fill offers this many times k items, so that caps still leave a full list."""
 
-Sources = dict[int, tuple[str, ...]]
+FILL = "fill"
+Found = tuple[str, IntArray]
+"""A generator and what it found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +63,30 @@ class Outcome:
 
     pool: Pool
     names: tuple[str, ...]
+    source_names: tuple[str, ...]
     choices: list[Choice]
     trace: Trace
+
+    def sources(self, row: int) -> tuple[str, ...]:
+        """Who put a row into the pool."""
+        bits = int(self.pool.sources[row])
+        return tuple(name for place, name in enumerate(self.source_names) if bits >> place & 1)
 
 
 def recommend(job: Job) -> Outcome:
     """Up to ``k`` items from all generators of the recipe."""
     with _timed(job.trace, "candidates"):
-        sources = _gather(job)
-        _add_rule_items(sources, job.rules)
-    return _finish(job, sources, may_fill=True)
+        found = _with_rule_items(_gather(job), job.rules)
+    return _finish(job, found, may_fill=True)
 
 
 def rerank(job: Job, items: IntArray, scores: FloatArray) -> Outcome:
     """Order the given items (and what rules add); their own scores take the popularity column."""
     fallback = job.plan.fallback
     signals = {**job.plan.signals, fallback: _Given(fallback, items, scores)}
-    sources: Sources = {int(item): ("prefetched",) for item in items}
     job.trace.counts["prefetched"] = len(items)
-    _add_rule_items(sources, job.rules)
-    return _finish(replace(job, plan=replace(job.plan, signals=signals)), sources, may_fill=False)
+    found = _with_rule_items([("prefetched", items)], job.rules)
+    return _finish(replace(job, plan=replace(job.plan, signals=signals)), found, may_fill=False)
 
 
 class _Given:
@@ -97,53 +104,76 @@ class _Given:
         return np.array([max(self._scores.get(item, 0.0), 0.0) for item in items.tolist()])
 
 
-def _gather(job: Job) -> Sources:
-    sources: Sources = {}
+def _gather(job: Job) -> list[Found]:
+    found: list[Found] = []
     for name, limit in job.query.settings.generators.items():
         signal = job.plan.signals.get(name)
         if signal is None or limit <= 0:
             continue
         started = perf_counter()
-        found = signal.candidates(job.query, limit).tolist()
-        for item in found:
-            sources[item] = (*sources.get(item, ()), name)
-        job.trace.counts[name] = len(found)
+        items = signal.candidates(job.query, limit)
+        found.append((name, items))
+        job.trace.counts[name] = len(items)
         job.trace.seconds[f"source.{name}"] = perf_counter() - started
-    return sources
+    return found
 
 
-def _add_rule_items(sources: Sources, rules: RuleEffects) -> None:
+def _with_rule_items(found: list[Found], rules: RuleEffects) -> list[Found]:
     wanted = [item for item, _ in rules.pins] + [item for item, (delta, _) in rules.boosts.items() if delta > 0]
-    for item in wanted:
-        sources.setdefault(item, ("rule",))
+    return [*found, ("rule", np.array(wanted, np.int64))] if wanted else found
 
 
-def _finish(job: Job, sources: Sources, *, may_fill: bool) -> Outcome:
+def _finish(job: Job, found: list[Found], *, may_fill: bool) -> Outcome:
     trace = job.trace
-    trace.counts["merged"] = len(sources)
+    names = (*(name for name, _ in found), FILL)
     with _timed(trace, "filters"):
-        items = _filtered(job, np.fromiter(sources, np.int64, len(sources)))
+        items, bits = _merged(found)
+        trace.counts["merged"] = len(items)
+        passed = _passed(job, items)
+        items, bits = items[passed], bits[passed]
     may_fill = may_fill and not job.query.settings.only_own_history
     if may_fill and len(items) < job.k:
-        items = _filled(job, items, sources)
-    outcome = _scored_and_ordered(job, items, sources)
+        items, bits = _filled(job, items, bits, len(names) - 1)
+    outcome = _scored_and_ordered(job, items, bits, names)
     if may_fill and len(outcome.choices) < job.k:  # caps held items back: offer others
-        outcome = _scored_and_ordered(job, _filled(job, items, sources), sources)
+        items, bits = _filled(job, items, bits, len(names) - 1)
+        outcome = _scored_and_ordered(job, items, bits, names)
     trace.counts["returned"] = len(outcome.choices)
     return outcome
 
 
-def _scored_and_ordered(job: Job, items: IntArray, sources: Sources) -> Outcome:
-    names = tuple(job.plan.signals)
+def _merged(found: list[Found]) -> tuple[IntArray, IntArray]:
+    """Distinct items of all generators, ascending, and who found them (bit g for the g-th generator)."""
+    if not found:
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    everything = np.concatenate([items for _, items in found])
+    bits = np.repeat(1 << np.arange(len(found)), [len(items) for _, items in found])
+    items, place = np.unique(everything, return_inverse=True)
+    merged = np.zeros(len(items), np.int64)
+    np.bitwise_or.at(merged, place, bits)
+    return items, merged
+
+
+def _scored_and_ordered(job: Job, items: IntArray, bits: IntArray, source_names: tuple[str, ...]) -> Outcome:
+    names = _features(job)
     with _timed(job.trace, "scoring"):
-        pool = score(job, items, [sources[item] for item in items.tolist()], names)
+        pool = score(job, items, bits, names)
         _boost(pool, job.rules)
     with _timed(job.trace, "rerank"):
         choices = _ordered(job, pool)
-    return Outcome(pool, names, choices, job.trace)
+    return Outcome(pool, names, source_names, choices, job.trace)
 
 
-def _filtered(job: Job, items: IntArray) -> IntArray:
+def _features(job: Job) -> tuple[str, ...]:
+    """The signals this list looks at: those with a weight, and the profile where it multiplies."""
+    settings = job.query.settings
+    used = {name for name, weight in settings.weights.items() if weight}
+    if settings.profile_boost > 0:
+        used.add(PROFILE_FEATURE)
+    return tuple(name for name in job.plan.signals if name in used or job.plan.ranker.wants_all)
+
+
+def _passed(job: Job, items: IntArray) -> BoolArray:
     passed = np.ones(len(items), bool)
     checks = why_refused(job.query.shelf, job.limits, items)
     if job.rules.blocked:
@@ -153,7 +183,7 @@ def _filtered(job: Job, items: IntArray) -> IntArray:
             _note_dropped(job, items[refused & passed], reason)
         passed &= ~refused
     job.trace.counts["after_filters"] = int(passed.sum())
-    return items[passed]
+    return passed
 
 
 def _note_dropped(job: Job, items: IntArray, reason: str) -> None:
@@ -163,7 +193,7 @@ def _note_dropped(job: Job, items: IntArray, reason: str) -> None:
         job.trace.dropped[item] = verdict
 
 
-def _filled(job: Job, items: IntArray, sources: Sources) -> IntArray:
+def _filled(job: Job, items: IntArray, bits: IntArray, fill_bit: int) -> tuple[IntArray, IntArray]:
     """Add the most popular of everything that passes, so that a narrow request still gets a full list."""
     shelf = job.query.shelf
     open_ = allowed(shelf, job.limits, np.arange(shelf.size))
@@ -172,15 +202,14 @@ def _filled(job: Job, items: IntArray, sources: Sources) -> IntArray:
     rest = np.flatnonzero(open_)
     popularity = job.plan.signals[job.plan.fallback].scores(job.query, rest)
     reserve = rest[np.lexsort((rest, -popularity))][: FILL_RESERVE * job.k]
-    sources.update(dict.fromkeys(reserve.tolist(), ("fill",)))
-    return np.concatenate([items, reserve])
+    return np.concatenate([items, reserve]), np.concatenate([bits, np.full(len(reserve), 1 << fill_bit)])
 
 
 def _blocked(rules: RuleEffects) -> IntArray:
     return np.fromiter(rules.blocked, np.int64, len(rules.blocked))
 
 
-def score(job: Job, items: IntArray, sources: list[tuple[str, ...]], names: tuple[str, ...]) -> Pool:
+def score(job: Job, items: IntArray, bits: IntArray, names: tuple[str, ...]) -> Pool:
     """Features, contributions, the personal multiplier and the score of each item."""
     signals, query = job.plan.signals, job.query
     features = np.zeros((len(items), len(names)))
@@ -188,7 +217,7 @@ def score(job: Job, items: IntArray, sources: list[tuple[str, ...]], names: tupl
         features[:, column] = signals[name].scores(query, items)
     contributions = job.plan.ranker.contributions(query, items, features, names)
     multipliers = _personal_multiplier(query, features, names)
-    return Pool(items, sources, features, contributions, multipliers, contributions.sum(1) * multipliers)
+    return Pool(items, bits, features, contributions, multipliers, contributions.sum(1) * multipliers)
 
 
 def _personal_multiplier(query: Query, features: FloatArray, names: Sequence[str]) -> FloatArray:
@@ -219,7 +248,8 @@ def _ordered(job: Job, pool: Pool) -> list[Choice]:
     caps = Caps(job.query.shelf, settings)
     pinned = _pinned(job, pool, caps)
     pinned_rows = {choice.row for choice in pinned}
-    order = [row for row in np.lexsort((pool.items, -pool.scores)).tolist() if row not in pinned_rows]
+    ranking = np.lexsort((pool.items, -pool.scores)).tolist()
+    order = [row for row in ranking if row not in pinned_rows] if pinned_rows else ranking
     chosen, refused = choose(pool, order, job.k - len(pinned), caps, settings.mmr_lambda)
     listed = explore([*pinned, *chosen], order, settings.exploration_rate, job.rng, _RowCaps(pool, caps))
     if job.trace.is_detailed:

@@ -180,7 +180,6 @@ class Engine:
 
     def _decision(self, request: RecommendRequest, served: Served, now: datetime, seq: int) -> Decision:
         answer = served.answer
-        pool = served.outcome.pool
         body = {
             "k": request.k,
             "settings": self._stored.digest,
@@ -191,7 +190,7 @@ class Engine:
                     "score": item.score,
                     "how": choice.how,
                     "propensity": choice.propensity,
-                    "sources": pool.sources[choice.row],
+                    "sources": served.outcome.sources(choice.row),
                 }
                 for item, choice in zip(answer.items, served.outcome.choices, strict=True)
             ],

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recsys_engine.domain import Choice, Query
-from recsys_engine.pipeline import Outcome
+from recsys_engine.pipeline import FILL, Outcome
 from recsys_engine.signals.sources import PairSource
 
 _FEATURE_REASONS = {
@@ -22,7 +22,7 @@ def reasons(outcome: Outcome, choice: Choice, query: Query) -> tuple[str, ...]:
     for share, name in shares:
         if share > 0:
             found[_FEATURE_REASONS.get(name, name)] = None
-    if outcome.pool.sources[row] == ("fill",):
+    if outcome.sources(row) == (FILL,):
         found["fallback"] = None
     if query.settings.mmr_lambda < 1 or query.settings.brand_cap or query.settings.category_cap:
         found["diversity"] = None
@@ -58,7 +58,7 @@ def explanation(
         "anchors": [query.shelf.ids[item] for item in query.anchors.tolist()] or ["(no_recent_activity)"],
     }
     if level == "full":
-        block["sources"] = list(pool.sources[row])
+        block["sources"] = list(outcome.sources(row))
         block["how"] = choice.how
         block["propensity"] = choice.propensity
         block["history"] = _history_shares(int(pool.items[row]), query, pairs)

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from recsys_engine.contract.requests import RecommendRequest, RerankCandidate
+from recsys_engine.contract.requests import Overrides, RecommendRequest, RerankCandidate
 from recsys_engine.contract.responses import Recommendations, ScoredItem
 from recsys_engine.domain import NO_RULES, Query, RuleEffects, Settings, Signal, Trace
 from recsys_engine.pipeline import Job, Outcome, Plan, recommend, rerank
 from recsys_engine.service.asking import apply_blend, apply_knobs, build_limits, build_query
 from recsys_engine.service.explain import explanation, reasons
 from recsys_engine.service.recipes import recipe
-from recsys_engine.service.settings import StoredSettings, type_weights
+from recsys_engine.service.settings import StoredSettings
 from recsys_engine.signals.sources import (
     ContentSource,
     PairSource,
@@ -26,6 +26,8 @@ from recsys_engine.signals.sources import (
 )
 from recsys_engine.signals.state import LiveState
 from recsys_engine.stages.scoring import LinearRanker
+
+NO_OVERRIDES = Overrides()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,13 @@ class Ranking:
             "bought_together": PairSource("bought_together", state.basket),
         }
         content = ContentSource()
+        popularity = PopularitySource(state)
         sources: tuple[Signal, ...] = (
-            PopularitySource(state),
+            popularity,
             TrendSource(state),
             *self.pairs.values(),
             RepurchaseSource(),
-            TagProfileSource(),
+            TagProfileSource(popularity),
             content,
         )
         self._signals = {source.name: source for source in sources}
@@ -96,9 +99,11 @@ class Ranking:
         self, request: RecommendRequest, stored: StoredSettings, layers: Sequence[Mapping[str, Any]]
     ) -> Settings:
         """Settings by precedence: recipe < stored layers in order < overrides < the request's blend."""
-        settings = replace(recipe(request.context.surface), type_weights=type_weights(stored))
-        for layer in (*layers, asdict(request.overrides)):
+        settings = replace(recipe(request.context.surface), type_weights=stored.type_weights)
+        for layer in layers:
             settings = apply_knobs(settings, layer)
+        if request.overrides != NO_OVERRIDES:
+            settings = apply_knobs(settings, asdict(request.overrides))
         if request.blend is not None:
             settings = apply_blend(settings, request.blend.pop, request.blend.cooc, request.blend.als)
         return settings

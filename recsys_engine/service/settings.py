@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any
@@ -28,6 +28,7 @@ class StoredSettings:
 
     by_kind: Mapping[str, Mapping[str, Document]] = field(default_factory=lambda: _NO_DOCUMENTS)
     digest: str = "0" * 8
+    type_weights: Mapping[int, float] = field(default_factory=lambda: DEFAULT_TYPE_WEIGHTS)
 
     def of_kind(self, kind: str) -> Mapping[str, Document]:
         return self.by_kind.get(kind, {})
@@ -39,7 +40,8 @@ def settings_from(found: list[Document]) -> StoredSettings:
     for document in found:
         by_kind.setdefault(document.kind, {})[document.key] = document
     text = json.dumps([[d.kind, d.key, d.body] for d in found], sort_keys=True)
-    return StoredSettings(by_kind, blake2b(text.encode(), digest_size=4).hexdigest())
+    settings = StoredSettings(by_kind, blake2b(text.encode(), digest_size=4).hexdigest())
+    return replace(settings, type_weights=type_weights(settings))
 
 
 def event_types(settings: StoredSettings) -> tuple[EventTypeConfig, ...]:

@@ -83,6 +83,7 @@ class Catalog:
             self._created_s[:n],
             self._tags[:n],
             self._facet[:n],
+            len(self.tag_codes.names),
             self._embedding_row[:n],
             self._embeddings[: self._embedded],
         )

@@ -1,5 +1,7 @@
 """Decayed counts of item pairs: a sorted base from the build plus a small dict of what came since."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,6 +9,7 @@ from recsys_engine.domain import FloatArray, IntArray
 from recsys_engine.signals.decay import read_factor
 
 _FIRST_CAPACITY = 1024
+_MINUTE_MS = 60_000
 
 
 class PairCounts:
@@ -24,6 +27,7 @@ class PairCounts:
         self._counts = np.empty(0, np.int64)
         self._delta: dict[int, dict[int, int]] = {}
         self._merged: dict[int, tuple[IntArray, npt.NDArray[np.int64]]] = {}
+        self._norms: dict[Norm, _Norms] = {}
 
     def load(self, left: IntArray, right: IntArray, weights: npt.NDArray[np.int64], size: int) -> None:
         """Take over many pairs at once (directed; equal pairs are summed)."""
@@ -43,6 +47,7 @@ class PairCounts:
         """Take over the marginals."""
         self.totals = np.zeros(max(size, _FIRST_CAPACITY), np.int64)
         np.add.at(self.totals, items, weights)
+        self._norms.clear()
 
     def add(self, left: int, right: int, weight: int) -> None:
         """Add to one directed pair."""
@@ -59,6 +64,8 @@ class PairCounts:
             grown[: len(self.totals)] = self.totals
             self.totals = grown
         self.totals[item] += weight
+        for norms in self._norms.values():
+            norms.touched.append(item)
 
     def raw_row(self, item: int) -> tuple[IntArray, npt.NDArray[np.int64]]:
         """Partners of an item (ascending) and their fixed-point counts, zeros left out."""
@@ -73,21 +80,23 @@ class PairCounts:
         decayed = counts * read_factor(now_ms, self.epoch_ms, self.half_life_ms)
         return partners, decayed.astype(np.float64, copy=False)
 
-    def cosine_row(
-        self, item: int, now_ms: int, shrinkage: float, asymmetry: float = 0.5
-    ) -> tuple[IntArray, FloatArray]:
-        """Partners and count / ((total_i + s)^a · (total_j + s)^(1−a)); popularity cancels, rare pairs shrink.
+    def cosines(self, items: list[int], weights: FloatArray, now_ms: int, norm: "Norm") -> tuple[IntArray, FloatArray]:
+        """Partners of several items (repeats possible) and weight · count / ((total_i + s)^a · (total_j + s)^(1−a)).
 
-        Formula: cosine with shrinkage (Aiolli 2013, asymmetric cosine).
+        Popularity cancels and rare pairs shrink. Formula: asymmetric cosine (Aiolli 2013) with shrinkage s.
         """
-        partners, counts = self.raw_row(item)
-        if not len(partners):
-            return partners, np.zeros(0)
-        factor = read_factor(now_ms, self.epoch_ms, self.half_life_ms)
-        own = max(float(self.totals[item]) if item < len(self.totals) else 0.0, 0.0) * factor + shrinkage
-        theirs = np.maximum(self.totals[partners], 0) * factor + shrinkage
-        cosines = counts * factor / (own**asymmetry * theirs ** (1 - asymmetry))
-        return partners, cosines.astype(np.float64, copy=False)
+        rows = [self.raw_row(item) for item in items]
+        if not rows:
+            return np.empty(0, np.int64), np.zeros(0)
+        partners = np.concatenate([row[0] for row in rows])
+        counts = np.concatenate([row[1] for row in rows])
+        norms = self._norms.get(norm)
+        if norms is None:
+            norms = self._norms[norm] = _Norms(norm)
+        factor = norms.refresh(self, now_ms)
+        known = np.minimum(items, len(norms.left) - 1)
+        scale = np.repeat(weights * norms.left[known] * factor, [len(row[0]) for row in rows])
+        return partners, counts * scale * norms.right[partners]
 
     def nonzero(self) -> dict[tuple[int, int], int]:
         """Every pair with a count, for comparing two states."""
@@ -116,3 +125,46 @@ class PairCounts:
             return self._partners[:0], self._counts[:0]
         part = slice(self._starts[item], self._starts[item + 1])
         return self._partners[part], self._counts[part]
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """Shrinkage s (in fresh events) and asymmetry a (share of the anchor's own popularity) of a cosine."""
+
+    shrinkage: float
+    asymmetry: float = 0.5
+
+
+class _Norms:
+    """``(total · factor + s)^-a`` and ``^-(1−a)`` of every item, with the factor of the current minute.
+
+    Rebuilt when the minute turns, patched for single items in between, so reading a row needs no power.
+    """
+
+    def __init__(self, norm: Norm) -> None:
+        self.norm = norm
+        self.minute = -1
+        self.factor = 0.0
+        self.left: FloatArray = np.empty(0)
+        self.right: FloatArray = np.empty(0)
+        self.touched: list[int] = []
+
+    def refresh(self, pairs: PairCounts, now_ms: int) -> float:
+        """Bring the norms up to date; returns the read factor of this minute."""
+        minute = now_ms // _MINUTE_MS
+        if minute != self.minute or len(self.right) != len(pairs.totals):
+            self.minute = minute
+            self.factor = read_factor(minute * _MINUTE_MS, pairs.epoch_ms, pairs.half_life_ms)
+            self.left = self._power(pairs.totals, self.norm.asymmetry)
+            self.right = self._power(pairs.totals, 1 - self.norm.asymmetry)
+        elif self.touched:
+            items = np.array(self.touched)
+            self.left[items] = self._power(pairs.totals[items], self.norm.asymmetry)
+            self.right[items] = self._power(pairs.totals[items], 1 - self.norm.asymmetry)
+        self.touched.clear()
+        return self.factor
+
+    def _power(self, totals: npt.NDArray[np.int64], exponent: float) -> FloatArray:
+        base = np.maximum(totals, 0) * self.factor + self.norm.shrinkage
+        powered = 1.0 / np.sqrt(base) if exponent == 0.5 else base**-exponent
+        return np.asarray(powered, np.float64)

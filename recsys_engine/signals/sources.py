@@ -1,16 +1,25 @@
 """The live signals behind the common face: each finds candidates and scores any items."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from recsys_engine.contract.entities import EventType
 from recsys_engine.domain import FloatArray, IntArray, Query
 from recsys_engine.signals.decay import DAY_MS
-from recsys_engine.signals.pairs import PairCounts
+from recsys_engine.signals.pairs import Norm, PairCounts
 from recsys_engine.signals.state import LiveState
 
 PAIR_SHRINKAGE = 5.0
+DENSE_SIZE = 50_000
+"""Up to this many items a whole-catalogue pass is cheaper than sorting the partners."""
 REPURCHASE_HALF_LIFE_S = 60 * DAY_MS / 1000
+REFRESH_S = 60.0
+IMMEDIATE_SIZE = 20_000
+LARGE_REFRESH_S = 0.5
 PROFILE_ITEMS = 200
+PROFILE_REACH = 1000
+"""The tag profile looks for candidates among this many most popular items."""
 CONTENT_PROFILE_ITEMS = 20
 _NOTHING: IntArray = np.empty(0, np.int64)
 
@@ -27,14 +36,18 @@ def top(scores: FloatArray, limit: int) -> IntArray:
 
 
 class PopularitySource:
-    """Decayed popularity: Σ over event types of weight · decayed value. Recomputed at most every half second."""
+    """Decayed popularity: Σ over event types of weight · decayed value, with the decay of the current minute.
+
+    Up to ``IMMEDIATE_SIZE`` items every event shows at once; above, within ``LARGE_REFRESH_S``.
+    """
 
     name = "recent_popularity"
-    refresh_s = 0.5
 
     def __init__(self, state: LiveState) -> None:
         self._state = state
         self._key: object = None
+        self._version = -1
+        self._at_s = 0.0
         self._scores: FloatArray = np.zeros(0)
         self._order: IntArray = _NOTHING
 
@@ -50,11 +63,13 @@ class PopularitySource:
 
     def _refresh(self, query: Query) -> None:
         weights = query.settings.type_weights
-        version = (self._state.popularity.version, self._state.catalog.version)
-        key = (version, int(query.now_s / self.refresh_s), query.shelf.size, tuple(weights.items()))
-        if key != self._key:
-            self._key = key
-            self._scores = self._compute(dict(weights), round(query.now_s * 1000), query.shelf.size)
+        key = (query.shelf.size, int(query.now_s // REFRESH_S), self._state.catalog.version, id(weights))
+        changed = self._state.popularity.version != self._version
+        due = query.shelf.size <= IMMEDIATE_SIZE or abs(query.now_s - self._at_s) >= LARGE_REFRESH_S
+        if key != self._key or (changed and due):
+            self._key, self._version, self._at_s = key, self._state.popularity.version, query.now_s
+            now_ms = round(query.now_s // REFRESH_S * REFRESH_S * 1000)
+            self._scores = self._compute(dict(weights), now_ms, query.shelf.size)
             self._order = _NOTHING
 
     def _compute(self, weights: dict[int, float], now_ms: int, size: int) -> FloatArray:
@@ -76,37 +91,49 @@ class PairSource:
     def __init__(self, name: str, pairs: PairCounts, asymmetry: float = 0.5) -> None:
         self.name = name
         self._pairs = pairs
-        self._asymmetry = asymmetry
-        self._memo: tuple[object, FloatArray] = (None, np.zeros(0))
+        self._norm = Norm(PAIR_SHRINKAGE, asymmetry)
+        self._query: Query | None = None
+        self._values: FloatArray = np.zeros(0)
+        self._touched: IntArray = _NOTHING
 
     def candidates(self, query: Query, limit: int) -> IntArray:
-        return top(self._dense(query), limit)
+        self._spread(query)
+        return self._touched[top(self._values[self._touched], limit)]
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
-        return self._dense(query)[items]
+        self._spread(query)
+        return self._values[items]
 
     def per_anchor(self, query: Query, item: int) -> list[tuple[int, float]]:
         """How much each anchor adds to an item's score, for explanations."""
         shares = []
-        for anchor, weight in zip(query.anchors, query.anchor_weights, strict=True):
-            partners, cosines = self._row(query, int(anchor))
+        for place, anchor in enumerate(query.anchors.tolist()):
+            partners, cosines = self._rows(query, [anchor], query.anchor_weights[place : place + 1])
             at = int(np.searchsorted(partners, item))
             if at < len(partners) and partners[at] == item:
-                shares.append((int(anchor), float(weight * cosines[at])))
+                shares.append((anchor, float(cosines[at])))
         return shares
 
-    def _dense(self, query: Query) -> FloatArray:
-        if self._memo[0] is query:
-            return self._memo[1]
-        dense = np.zeros(query.shelf.size)
-        for anchor, weight in zip(query.anchors, query.anchor_weights, strict=True):
-            partners, cosines = self._row(query, int(anchor))
-            dense[partners] += weight * cosines
-        self._memo = (query, dense)
-        return dense
+    def _spread(self, query: Query) -> None:
+        """Fill the values of this query into a buffer that is cleared only where it was touched."""
+        if self._query is query:
+            return
+        size = query.shelf.size
+        if len(self._values) < size:
+            self._values = np.zeros(max(size, 2 * len(self._values)))
+            self._touched = _NOTHING
+        self._values[self._touched] = 0.0
+        partners, shares = self._rows(query, query.anchors.tolist(), query.anchor_weights)
+        if size <= DENSE_SIZE:
+            self._values[:size] = np.bincount(partners, shares, size)
+            self._touched = np.flatnonzero(self._values[:size])
+        else:
+            np.add.at(self._values, partners, shares)
+            self._touched = np.unique(partners)
+        self._query = query
 
-    def _row(self, query: Query, anchor: int) -> tuple[IntArray, FloatArray]:
-        return self._pairs.cosine_row(anchor, round(query.now_s * 1000), PAIR_SHRINKAGE, self._asymmetry)
+    def _rows(self, query: Query, anchors: list[int], weights: FloatArray) -> tuple[IntArray, FloatArray]:
+        return self._pairs.cosines(anchors, weights, round(query.now_s * 1000), self._norm)
 
 
 class RawCoVisitSource:
@@ -139,6 +166,9 @@ class RepurchaseSource:
 
     name = "repurchase"
 
+    def __init__(self) -> None:
+        self._memo: tuple[object, IntArray, FloatArray] = (None, _NOTHING, np.zeros(0))
+
     def candidates(self, query: Query, limit: int) -> IntArray:
         items, scores = self._own(query)
         return items[np.lexsort((items, -scores))][:limit]
@@ -152,6 +182,11 @@ class RepurchaseSource:
         return out
 
     def _own(self, query: Query) -> tuple[IntArray, FloatArray]:
+        if self._memo[0] is not query:
+            self._memo = (query, *self._computed(query))
+        return self._memo[1], self._memo[2]
+
+    def _computed(self, query: Query) -> tuple[IntArray, FloatArray]:
         history = query.history
         bought = history.types == EventType.PURCHASE
         if not bought.any():
@@ -174,14 +209,16 @@ class TagProfileSource:
 
     name = "personalization"
 
-    def __init__(self) -> None:
+    def __init__(self, popularity: PopularitySource) -> None:
+        self._popularity = popularity
         self._memo: tuple[object, FloatArray] = (None, np.zeros(0))
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         profile = self.profile(query)
         if not profile.any():
             return _NOTHING
-        return top(profile[query.shelf.tags].sum(1), limit)
+        reach = self._popularity.candidates(query, PROFILE_REACH)
+        return reach[top(profile[query.shelf.tags[reach]].sum(1), limit)]
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         profile = self.profile(query)
@@ -193,18 +230,26 @@ class TagProfileSource:
         if self._memo[0] is query:
             return self._memo[1]
         tags = query.shelf.tags
-        weights = np.zeros(int(tags.max(initial=-1)) + 2)
+        weights = np.zeros(query.shelf.tag_count + 1)
         history, settings = query.history, query.settings
         keep = history.ts_s >= query.now_s - settings.profile_window_days * 86400
         items = np.concatenate([history.items[keep][-PROFILE_ITEMS:], query.session])
         if len(items):
             types = np.concatenate([history.types[keep][-PROFILE_ITEMS:], np.zeros(len(query.session), np.int64)])
-            strength = np.array([settings.type_weights.get(int(type_), 0.0) for type_ in types])
+            strength = _strengths(settings.type_weights, types)
             np.add.at(weights, tags[items], strength[:, None])
             weights[-1] = 0.0
             weights = _only_top(weights, settings.profile_top_n)
         self._memo = (query, weights)
         return weights
+
+
+def _strengths(type_weights: Mapping[int, float], types: IntArray) -> FloatArray:
+    table = np.zeros(int(types.max()) + 1)
+    for type_, weight in type_weights.items():
+        if type_ < len(table):
+            table[type_] = weight
+    return table[types]
 
 
 def _only_top(weights: FloatArray, count: int) -> FloatArray:

@@ -36,10 +36,10 @@ def explore(
     Only rows that the caps allow in that place are drawn. A kept choice had probability 1 − rate, a drawn one
     rate / (number of allowed rows at that step). No repeats, same length.
     """
-    taken = {choice.row for choice in chosen}
-    reserve = [int(row) for row in order if int(row) not in taken][:REACH]
-    if rate <= 0 or not reserve:
+    if rate <= 0:
         return list(chosen)
+    taken = {choice.row for choice in chosen}
+    reserve = [row for row in order if row not in taken][:REACH]
     out: list[Choice] = []
     for place, choice in enumerate(chosen):
         if choice.how != "score" or place == 0:

@@ -13,7 +13,7 @@ import numpy as np
 
 from recsys_engine.domain import Choice, FloatArray, Pool, Settings, Shelf
 
-WINDOW = 200
+WINDOW = 100
 """MMR looks at this many best candidates; the rest keep score order."""
 
 
@@ -30,10 +30,10 @@ class Caps:
     def hit(self, item: int) -> str | None:
         """The limit that forbids one more of this kind, or None."""
         settings, shelf = self.settings, self.shelf
-        brand, category = int(shelf.brand[item]), int(shelf.category[item])
-        if settings.brand_cap and brand >= 0 and self.brands[brand] >= settings.brand_cap:
+        if settings.brand_cap and self.brands[int(shelf.brand[item])] >= settings.brand_cap and shelf.brand[item] >= 0:
             return "brand_cap"
-        if settings.category_cap and category >= 0 and self.categories[category] >= settings.category_cap:
+        category = int(shelf.category[item]) if settings.category_cap else -1
+        if category >= 0 and self.categories[category] >= settings.category_cap:
             return "category_cap"
         if settings.dedupe_variants and int(shelf.parent[item]) in self.parents:
             return "variant"
@@ -47,9 +47,11 @@ class Caps:
 
     def take(self, item: int) -> None:
         """Count an item that is on the list."""
-        self.brands[int(self.shelf.brand[item])] += 1
-        self.categories[int(self.shelf.category[item])] += 1
-        if self.shelf.parent[item] >= 0:
+        if self.settings.brand_cap:
+            self.brands[int(self.shelf.brand[item])] += 1
+        if self.settings.category_cap:
+            self.categories[int(self.shelf.category[item])] += 1
+        if self.settings.dedupe_variants and self.shelf.parent[item] >= 0:
             self.parents.add(int(self.shelf.parent[item]))
 
 
@@ -83,24 +85,24 @@ def _by_marginal_relevance(
     if not len(rows):
         return [], {}
     best = float(pool.scores[rows].max())
-    relevance = pool.scores[rows] / best if best > 0 else np.zeros(len(rows))
-    similarity = tag_similarity(caps.shelf, pool, rows)
+    relevance = lambda_ * pool.scores[rows] / best if best > 0 else np.zeros(len(rows))
+    similarity = (1 - lambda_) * tag_similarity(caps.shelf, pool, rows)
     nearest = np.zeros(len(rows))
-    open_ = np.ones(len(rows), bool)
     chosen: list[Choice] = []
     refused: dict[int, str] = {}
-    while len(chosen) < k and open_.any():
-        value = np.where(open_, lambda_ * relevance - (1 - lambda_) * nearest, -np.inf)
-        at = int(value.argmax())
-        open_[at] = False
+    for _ in range(len(rows)):
+        if len(chosen) == k:
+            break
+        at = int((relevance - nearest).argmax())
+        relevance[at] = -np.inf
         item = int(pool.items[rows[at]])
         hit = caps.hit(item)
         if hit is not None:
             refused[item] = hit
             continue
         caps.take(item)
-        penalty = float((1 - lambda_) * nearest[at])
-        chosen.append(Choice(int(rows[at]), "score", penalty, float(nearest[at])))
+        penalty = float(nearest[at])
+        chosen.append(Choice(int(rows[at]), "score", penalty, penalty / (1 - lambda_)))
         nearest = np.maximum(nearest, similarity[at])
     if len(chosen) < k:
         more, hits = _by_score(pool, order[len(rows) :], k - len(chosen), caps)
@@ -112,10 +114,14 @@ def tag_similarity(shelf: Shelf, pool: Pool, rows: np.ndarray[tuple[int, ...], n
     """Jaccard similarity of facet tags between all pairs of rows; brand and category tags are left to the caps."""
     items = pool.items[rows]
     tags = np.where(shelf.facet_tags[items], shelf.tags[items], -1)
-    codes, place = np.unique(tags, return_inverse=True)
-    holds = np.zeros((len(rows), len(codes)), np.float32)
-    holds[np.arange(len(rows))[:, None], place.reshape(tags.shape)] = 1.0
-    holds[:, codes < 0] = 0.0
+    present = np.zeros(shelf.tag_count + 1, bool)
+    present[tags] = True
+    present[-1] = False
+    column = np.cumsum(present) - 1
+    holds = np.zeros((len(rows), int(column[-1]) + 2), np.float32)
+    place = np.where(tags >= 0, column[tags], holds.shape[1] - 1)
+    holds[np.arange(len(rows))[:, None], place] = 1.0
+    holds[:, -1] = 0.0
     both = holds @ holds.T
     sizes = holds.sum(1)
     either = sizes[:, None] + sizes[None, :] - both

@@ -11,6 +11,7 @@ class LinearRanker:
     """score = Σ weight_f · feature_f / max over candidates of feature_f (0 where the maximum is 0)."""
 
     version = "hybrid_v1"
+    wants_all = False
 
     def contributions(self, query: Query, items: IntArray, features: FloatArray, names: Sequence[str]) -> FloatArray:
         weights = np.array([query.settings.weights.get(name, 0.0) for name in names])
