@@ -56,11 +56,11 @@ def parse_money(text: str, currency: str) -> Money:
         InvalidInput: `text` is not a finite decimal number.
 
     """
-    try:
-        amount = Decimal(text.strip())
-    except InvalidOperation as error:
-        raise InvalidInput({"price": [f"{text!r} is not an amount"]}) from error
-    if not amount.is_finite():
-        raise InvalidInput({"price": [f"{text!r} is not an amount"]})
     digits = MINOR_DIGITS.get(currency, 2)
-    return Money(int(amount.scaleb(digits).quantize(Decimal(1), rounding=ROUND_HALF_UP)), currency)
+    try:
+        minor = Decimal(text.strip()).scaleb(digits).quantize(Decimal(1), rounding=ROUND_HALF_UP)
+    except InvalidOperation as error:  # no number, or more digits than an amount ever has
+        raise InvalidInput({"price": [f"{text!r} is not an amount"]}) from error
+    if not minor.is_finite():
+        raise InvalidInput({"price": [f"{text!r} is not an amount"]})
+    return Money(int(minor), currency)
