@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import re
+from dataclasses import asdict, dataclass, field, fields
 from datetime import timedelta
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from shop_app.experiments.metrics import METRICS, moments_of
 from shop_app.experiments.models import Experiment, ExperimentUnit
 from shop_app.experiments.queries import experiment_by_key, running, split_of, unit_sums
 from shop_app.extensions import db, insert_into
-from shop_app.site_settings.defaults import SLOTS
+from shop_app.site_settings.defaults import SLOTS, SlotSettings
 from shop_app.site_settings.services import audit
 from shop_app.tracking.models import TrackedEvent
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+LABEL = r"[a-z0-9._-]{1,40}"
+"""Keys and variant names travel in attributes and event meta."""
+CHANGEABLE = frozenset(f.name for f in fields(SlotSettings)) - {"slot", "version", "experiment"}
+"""What a variant may change of its slot."""
 PRE_PERIOD = timedelta(days=28)
 """How far back CUPED looks before a shopper's first exposure."""
 
@@ -253,6 +258,8 @@ def _check(plan: ExperimentPlan) -> None:
     unknown = sorted(set(metrics) - set(METRICS))
     if unknown:
         problems["metrics"] = [f"unknown: {', '.join(unknown)}"]
+    if not all(re.fullmatch(LABEL, name) for name in (plan.key, *(v.name for v in plan.variants))):
+        problems["key"] = ["keys and variant names: small letters, digits, dot, dash, underscore, at most 40"]
     if plan.slot not in SLOTS:
         problems["slot"] = ["there is no such slot"]
     if not 0 < plan.traffic <= 1:
@@ -262,6 +269,9 @@ def _check(plan: ExperimentPlan) -> None:
     if not plan.decision_rule.strip():
         problems["decision_rule"] = ["is written before launch"]
     names, weights = [v.name for v in plan.variants], [v.weight for v in plan.variants]
+    unknown_changes = sorted({name for variant in plan.variants for name in variant.changes} - CHANGEABLE)
+    if unknown_changes:
+        problems["changes"] = [f"not a setting of a slot: {', '.join(unknown_changes)}"]
     if len(names) < 2 or len(set(names)) < len(names):
         problems["variants"] = ["two differently named ones at least"]
     elif min(weights) <= 0 or abs(sum(weights) - 1) > 1e-9:

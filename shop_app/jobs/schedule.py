@@ -18,7 +18,8 @@ class Task:
 
 DELIVER = Task("deliver", "shop_app.jobs.delivery.deliver", every=timedelta(seconds=1))
 SUMMARISE = Task("summarise", "shop_app.jobs.analytics.summarise", every=timedelta(seconds=20))
-TASKS: tuple[Task, ...] = (DELIVER, SUMMARISE)
+EXPERIMENTS = Task("experiments", "shop_app.jobs.experiments.watch", every=timedelta(minutes=1))
+TASKS: tuple[Task, ...] = (DELIVER, SUMMARISE, EXPERIMENTS)
 
 
 def due(tasks: tuple[Task, ...], last_run: dict[str, datetime], now: datetime) -> list[Task]:

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, current_app, make_response, render_templa
 
 from shop_app.catalog.recent import recent_skus
 from shop_app.core.errors import InvalidInput, NotFound
+from shop_app.experiments.queries import assignment
 from shop_app.site_settings.queries import slot_settings
 from shop_app.tracking.identity import current_shopper
 from shop_app.widgets.queries import cart_item_ids
@@ -48,8 +49,11 @@ def _filled(name: str, needs: Needs, k: int = 0) -> Widget:
     if name not in SLOTS:
         raise NotFound("There is no such list.")
     shopper = current_shopper()
+    assigned = assignment(name, shopper)
     wanted = slot_settings(name)
-    return fill(
+    if assigned:
+        wanted = replace(wanted, **assigned.changes)
+    widget = fill(
         replace(wanted, k=k) if k else wanted,
         shopper,
         Visit(cart=cart_item_ids(shopper.key), recent=recent_skus(shopper)),
@@ -58,3 +62,4 @@ def _filled(name: str, needs: Needs, k: int = 0) -> Widget:
         today=current_app.extensions["clock"].now().date(),
         deadline_s=current_app.extensions["settings"].recsys_timeout_ms / 1000,
     )
+    return replace(widget, experiment=assigned.experiment, bucket=assigned.variant) if assigned else widget

@@ -21,7 +21,10 @@ from shop_app.experiments.reports import report
 from shop_app.experiments.services import Variant
 from shop_app.experiments.verdict import Decision
 from shop_app.extensions import db
+from shop_app.jobs.experiments import watch
 from shop_app.site_settings.models import AuditEntry
+from shop_app.tracking.schemas import Refusal, judge
+from shop_app.tracking.services import BrowserEvent
 from tests.factories.experiments import a_plan, a_tracked_event
 
 
@@ -95,6 +98,8 @@ def test_planning_freezes_the_question_and_reserves_traffic(app: Flask, clock: F
         ({"variants": (Variant("a", 0.5, {"k": 3}), Variant("b", 0.5))}, "variants"),
         ({"is_aa": True}, "variants"),
         ({"planned_units": 0}, "planned_units"),
+        ({"key": "two words"}, "key"),
+        ({"variants": (Variant("a", 0.5), Variant("b", 0.5, {"colour": 1}))}, "changes"),
     ],
 )
 def test_impossible_plans_name_their_field(app: Flask, clock: FixedClock, changes, field) -> None:
@@ -300,3 +305,41 @@ def test_a_report_without_shoppers_concludes_nothing(app: Flask, clock: FixedClo
         assert found.units == {"control": 0, "twelve": 0}
         assert found.arms[0].verdict is None
         assert found.arms[0].metrics == []
+
+
+@pytest.mark.ticket("RS-050")
+def test_a_widget_shows_its_arm_and_events_name_it(app: Flask, clock: FixedClock) -> None:
+    variants = (Variant("control", 0.01), Variant("renamed", 0.99, {"title": "Look at these"}))
+    with app.app_context():
+        start(clock, slot="home.trending", variants=variants)
+
+    pages = [app.test_client().get("/w/home.trending").get_data(as_text=True) for _ in range(5)]
+
+    marked = [page for page in pages if 'data-experiment="more-cards"' in page]
+    assert len(marked) == 5
+    for page in marked:
+        assert ('data-ab-bucket="renamed"' in page) is ("Look at these" in page)
+
+
+def test_browser_events_keep_the_arm_in_their_meta() -> None:
+    raw = {
+        "id": "0123456789", "type": "view", "kind": "impression", "item_id": "sku-1", "surface": "pdp", "widget": "similar", "rank": 1,
+        "created_at": 1_700_000_000_000, "experiment": "more-cards", "ab_bucket": "twelve",
+    }  # fmt: skip
+
+    event = judge(raw)
+
+    assert isinstance(event, BrowserEvent)
+    assert (event.experiment, event.ab_bucket) == ("more-cards", "twelve")
+    assert isinstance(judge(raw | {"experiment": "<script>"}), Refusal)
+
+
+def test_the_minute_job_runs_twice_without_harm(app: Flask, clock: FixedClock) -> None:
+    with app.app_context():
+        experiment = start(clock)
+        with unit_of_work(db.session):
+            db.session.add(a_tracked_event(EventKind.VIEW, "a_1", clock.now() + timedelta(minutes=1)))
+        assert experiment.last_event_id == 0
+
+        assert watch() == {"exposed": 1, "stopped": 0}
+        assert watch() == {"exposed": 0, "stopped": 0}
