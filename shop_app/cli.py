@@ -1,15 +1,34 @@
 """The shop's commands: `flask --app shop_app.wsgi …`."""
 
-import click
-from flask import Flask
-from flask_migrate import upgrade
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
-from shop_app.config import example_env
+import click
+from flask import Flask, current_app
+from flask_migrate import upgrade
+from tqdm import tqdm
+
+from shop_app.catalog.importing.history import read_history
+from shop_app.catalog.importing.products import Defaults
+from shop_app.catalog.importing.rows import RowError
+from shop_app.config import Settings, example_env
+from shop_app.core.clock import Clock
+from shop_app.core.errors import InvalidInput
+from shop_app.extensions import db
+from shop_app.sync import loading
+from shop_app.sync.services import Carrier, drain
+
+ERRORS_SHOWN = 20
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def register(app: Flask) -> None:
     """Hang every command on `app`."""
-    for command in (env_example, prepare):
+    for command in (env_example, prepare, import_catalog, import_history, seed):
         app.cli.add_command(command)
 
 
@@ -24,5 +43,110 @@ def env_example() -> None:
 def prepare(data: str) -> None:
     """Bring the tables up to date, and fill an empty shop."""
     upgrade()
+    if not loading.is_empty():
+        return
     if data:
-        click.echo(f"Importing {data} …")
+        with _progress(f"Importing {data}") as progress, _told_plainly():
+            products, history = loading.load_folder(Path(data), _currency(), _gateway(), _now(), progress)
+        _report(products, history)
+    else:
+        _seed("demo")
+    _hand_over()
+
+
+@click.command("import-catalog")
+@click.argument("file", type=FILE)
+def import_catalog(file: Path) -> None:
+    """Bring in products: CSV, TSV, JSON lines, Parquet, a Shopify export or a Google Merchant feed.
+
+    A bad row is reported and left out. Running it twice changes nothing.
+    """
+    with _progress("Products") as progress, _told_plainly():
+        tally = loading.load_catalogue_file(file, Defaults(_currency(), {}), _now(), progress)
+    _report(tally)
+
+
+@click.command("import-history")
+@click.argument("file", type=FILE)
+@click.option("--shift-to-now", is_flag=True, help="Move everything by whole weeks, so that the last event is recent.")
+def import_history(file: Path, *, shift_to_now: bool) -> None:
+    """Bring in past orders and events (CSV, Parquet) with their times, and tell Recsys. Twice changes nothing."""
+    with _progress("Events") as progress, _told_plainly():
+        history = read_history(file)
+        tally = loading.load_history(history, _gateway(), _now(), is_shifted=shift_to_now, progress=progress)
+    _report(tally)
+
+
+@click.command("seed")
+@click.argument("scenario", type=click.Choice(loading.SCENARIOS))
+def seed(scenario: str) -> None:
+    """Fill the shop with a named scenario: small, demo or edge."""
+    _seed(scenario)
+    _hand_over()
+
+
+def _seed(scenario: str) -> None:
+    with _progress("Seeding the demo") as progress:
+        products, history = loading.seed(scenario, _gateway(), _now(), progress)
+    _report(products, history)
+    for email, password, _, role in loading.LOGINS:
+        click.echo(f"  {role:<8} {email:<22} {password}")
+
+
+def _hand_over() -> None:
+    """Give Recsys the products and people at once, so that the first page finds its widgets filled."""
+    settings: Settings = current_app.extensions["settings"]
+    carrier = Carrier(_gateway(), _clock(), random.Random(), settings.public_url)
+    with _progress("Telling Recsys"):
+        done = drain(carrier)
+    click.echo("  Recsys: " + ", ".join(f"{pushed.delivered} {name}" for name, pushed in done.items()))
+    close = getattr(_gateway(), "close", None)
+    if close:
+        close()
+
+
+def _report(*tallies: Any) -> None:
+    for tally in tallies:
+        click.echo(f"  {tally}")
+        _report_errors(tally.errors)
+
+
+def _report_errors(errors: Sequence[RowError]) -> None:
+    for error in errors[:ERRORS_SHOWN]:
+        click.echo(f"    {error}", err=True)
+    if len(errors) > ERRORS_SHOWN:
+        click.echo(f"    … and {len(errors) - ERRORS_SHOWN} more", err=True)
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[loading.Progress]:
+    with tqdm(desc=title, unit=" rows", mininterval=0.5) as bar:
+        yield bar.update
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """A file nobody can read is a message and exit code 1, not a traceback."""
+    try:
+        yield
+    except InvalidInput as error:
+        db.session.rollback()
+        raise click.ClickException(str(error)) from error
+
+
+def _gateway() -> Any:
+    return current_app.extensions["recsys"]
+
+
+def _clock() -> Clock:
+    clock: Clock = current_app.extensions["clock"]
+    return clock
+
+
+def _now() -> datetime:
+    return _clock().now()
+
+
+def _currency() -> str:
+    settings: Settings = current_app.extensions["settings"]
+    return settings.currency

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+import pyarrow.parquet
+
 from shop_app.core.errors import InvalidInput
 
 csv.field_size_limit(4_000_000)
-FORMATS = ("csv", "tsv", "jsonl", "shopify", "google-tsv", "google-xml")
+FORMATS = ("csv", "tsv", "jsonl", "parquet", "shopify", "google-tsv", "google-xml")
 Record = Mapping[str, str]
 
 
@@ -27,8 +29,10 @@ def format_of(path: Path) -> str:
         return "jsonl"
     if name.endswith(".xml"):
         return "google-xml"
+    if name.endswith(".parquet"):
+        return "parquet"
     if not name.endswith((".csv", ".tsv", ".txt")):
-        raise InvalidInput({"file": [f"{path.name}: expected .csv, .tsv, .jsonl or .xml, plain or .gz"]})
+        raise InvalidInput({"file": [f"{path.name}: expected .csv, .tsv, .jsonl or .xml, plain or .gz, or .parquet"]})
     with open_text(path) as text:
         header = text.readline().lower()
     if "handle" in header and "variant price" in header:
@@ -54,6 +58,15 @@ def table_records(path: Path, delimiter: str) -> Iterator[tuple[int, Record]]:
             if any(cells):
                 yield line, dict(zip(header, cells, strict=False))
             line = reader.line_num + 1
+
+
+def parquet_records(path: Path) -> Iterator[tuple[int, Record]]:
+    """Number of the row (from 1) and its values as text, without missing ones."""
+    line = 0
+    for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=2000):
+        for row in batch.to_pylist():
+            line += 1
+            yield line, {name.lower(): str(value) for name, value in row.items() if value is not None}
 
 
 def json_records(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:

@@ -17,7 +17,7 @@ from shop_app.catalog.importing.fields import (
     unique,
     words_from,
 )
-from shop_app.catalog.importing.files import Record, format_of, json_records, table_records
+from shop_app.catalog.importing.files import Record, format_of, json_records, parquet_records, table_records
 from shop_app.catalog.importing.rows import STATUSES, ProductRow, RowError, VariantRow
 
 FIRST_STOCK = 50
@@ -200,6 +200,7 @@ READERS: dict[str, Reader] = {
     "csv": _table(","),
     "tsv": _table("\t"),
     "jsonl": _json,
+    "parquet": lambda path, defaults: plain_rows(parquet_records(path), defaults),
     "shopify": lambda path, defaults: shopify.rows(table_records(path, ","), defaults.currency),
     "google-tsv": lambda path, defaults: google.rows(table_records(path, "\t"), defaults.currency),
     "google-xml": lambda path, defaults: google.rows(google.xml_records(path), defaults.currency),

@@ -1,0 +1,342 @@
+"""Past events into the shop's tables and to Recsys, in bulk: baskets become orders, everything keeps its time.
+
+A batch goes to Recsys first and into the tables after: the recommender knows repeated ids, so a batch that failed
+half-way can be sent again. When Recsys is away, rows wait for the worker like any other event.
+"""
+
+import hashlib
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+from sqlalchemy import Table, bindparam, func, insert, select, update
+
+from recsys_engine.contract import Event
+from shop_app.accounts.models import User
+from shop_app.accounts.passwords import UNUSABLE
+from shop_app.accounts.services import loyalty_tier
+from shop_app.catalog.importing.fields import SKU_UNSAFE
+from shop_app.catalog.importing.rows import EventRow, RowError
+from shop_app.catalog.models import Product, ProductSales, Variant
+from shop_app.core.events import EventKind
+from shop_app.core.ids import ANONYMOUS_PREFIX, MEMBER_PREFIX
+from shop_app.core.shopper import Consent
+from shop_app.extensions import db, insert_into
+from shop_app.orders.models import Order, OrderLine
+from shop_app.outbox.services import mark_changed
+from shop_app.recsys.gateway import RecsysGateway, RecsysUnavailable
+from shop_app.sync.payloads import event_payload
+from shop_app.tracking.consent import record_consent
+from shop_app.tracking.models import TrackedEvent
+
+log = logging.getLogger(__name__)
+
+BATCH = 5000
+SENT_AT_ONCE = 1000
+"""Events a call: the contract's limit."""
+IN_CLAUSE = 500
+GUEST = re.compile(r"g[a-z]?\d+")
+"""How a file names people who did not sign in."""
+SURFACES = {int(EventKind.VIEW): "pdp", int(EventKind.ADD): "pdp"}
+
+
+@dataclass(slots=True)
+class HistoryTally:
+    """What an import of past events did; `orders` and `events` are new ones."""
+
+    orders: int = 0
+    events: int = 0
+    repeated: int = 0
+    waiting: int = 0
+    errors: list[RowError] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        text = f"{self.events} events and {self.orders} orders added, {self.repeated} known before"
+        return f"{text}, {len(self.errors)} left out" + (f", {self.waiting} wait for Recsys" if self.waiting else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sold:
+    product_id: int
+    variant_id: int
+    title: str
+    currency: str
+    price_minor: int
+
+
+class HistoryWriter:
+    """Stores batches of whole baskets. `members` are people who exist already, by the file's name for them."""
+
+    def __init__(self, gateway: RecsysGateway | None, now: datetime, members: Mapping[str, User] | None = None) -> None:
+        self.tally = HistoryTally()
+        self._gateway = gateway
+        self._now = now
+        self._sold = _everything_sold()
+        self._users: dict[str, tuple[str, int]] = {name: (user.key, user.id) for name, user in (members or {}).items()}
+        self._seen: dict[int, datetime] = {}
+
+    def store(self, batch: Sequence[EventRow]) -> None:
+        """Write a batch; the caller opens the transaction. What was stored before is recognised and left alone."""
+        rows = [row for row in batch if self._is_known(row)]
+        self._add_members(rows)
+        orders, bought = self._add_orders(rows)
+        events = [self._browsing(row, place) for place, row in _numbered(rows)] + bought
+        known = _known_ids([event["source_event_id"] for event in events])
+        fresh = [event for event in events if event["source_event_id"] not in known]
+        self._deliver(fresh)
+        if fresh:
+            db.session.execute(insert(TrackedEvent), fresh)
+        self.tally.orders += orders
+        self.tally.events += len(fresh)
+        self.tally.repeated += len(events) - len(fresh)
+
+    def finish(self) -> None:
+        """Set what depends on a whole life: last visit, loyalty tier, the mark for Recsys."""
+        ids = sorted(self._seen)
+        for start in range(0, len(ids), IN_CLAUSE):
+            part = ids[start : start + IN_CLAUSE]
+            sums = select(Order.user_id, func.sum(Order.total_minor)).where(Order.user_id.in_(part))
+            spent = {user_id: total for user_id, total in db.session.execute(sums.group_by(Order.user_id))}  # noqa: C416 - rows do not type as pairs
+            values = [{"of": i, "seen": self._seen[i], "tier": loyalty_tier(int(spent.get(i) or 0))} for i in part]
+            statement = update(cast("Table", User.__table__)).where(User.id == bindparam("of"))
+            db.session.connection().execute(
+                statement.values(last_seen_at=bindparam("seen"), loyalty_tier=bindparam("tier")), values
+            )
+            mark_changed("user", part, self._now)
+
+    def _is_known(self, row: EventRow) -> bool:
+        if _sku(row.item) in self._sold:
+            return True
+        self.tally.errors.append(RowError(row.line, "item", f"there is no product {row.item}"))
+        return False
+
+    def _add_members(self, rows: Iterable[EventRow]) -> None:
+        """An account nobody can sign in to for each person of the history; guests get none and stay anonymous."""
+        first: dict[str, datetime] = {}
+        for row in rows:
+            if not GUEST.fullmatch(row.shopper):
+                at = first.setdefault(row.shopper, row.at)
+                first[row.shopper] = min(at, row.at)
+        new = [name for name in first if name not in self._users]
+        for start in range(0, len(new), IN_CLAUSE):
+            part = new[start : start + IN_CLAUSE]
+            statement = insert_into(User).on_conflict_do_nothing(index_elements=["key"])
+            db.session.execute(statement, [_member(name, first[name]) for name in part])
+            keys = {_key(name): name for name in part}
+            for key, user_id in db.session.execute(select(User.key, User.id).where(User.key.in_(keys))):
+                self._users[keys[key]] = (key, user_id)
+                record_consent(key, Consent(analytics=True, personalisation=True), first[keys[key]])
+        for row in rows:
+            if row.shopper in self._users:
+                user_id = self._users[row.shopper][1]
+                self._seen[user_id] = max(row.at, self._seen.get(user_id, row.at))
+
+    def _add_orders(self, rows: Iterable[EventRow]) -> tuple[int, list[dict[str, Any]]]:
+        """New orders and their lines; returns how many, and the purchase events of all of them, old ones too."""
+        baskets: dict[str, list[EventRow]] = defaultdict(list)
+        for row in rows:
+            if row.type == EventKind.PURCHASE:
+                baskets[row.basket or f"{row.shopper}-{row.at.isoformat()}"].append(row)
+        numbers = {basket: _order_number(basket) for basket in baskets}
+        known = set(_in_parts(select(Order.number), Order.number, list(numbers.values())))
+        fresh = {basket: lines for basket, lines in baskets.items() if numbers[basket] not in known}
+        if fresh:
+            values = [self._order(numbers[basket], lines) for basket, lines in fresh.items()]
+            returned = db.session.execute(insert(Order).returning(Order.number, Order.id), values)
+            ids: dict[str, int] = {number: order_id for number, order_id in returned}  # noqa: C416 - rows do not type as pairs
+            lines_of = [(ids[numbers[basket]], lines) for basket, lines in fresh.items()]
+            db.session.execute(
+                insert(OrderLine), [line for order_id, lines in lines_of for line in self._lines(order_id, lines)]
+            )
+            self._count_sales(row for lines in fresh.values() for row in lines)
+        events = [self._purchase(numbers[basket], place, row) for basket, place, row in _placed(baskets)]
+        return len(fresh), events
+
+    def _order(self, number: str, lines: Sequence[EventRow]) -> dict[str, Any]:
+        first = lines[0]
+        key, user_id = self._shopper(first.shopper)
+        total = sum(round(row.value) * self._price(row) for row in lines)
+        return {
+            "number": number,
+            "idempotency_key": f"history:{number}",
+            "shopper_key": key,
+            "user_id": user_id,
+            "email": "",
+            "address": {},
+            "delivery_method": "standard",
+            "currency": self._sold[_sku(first.item)].currency,
+            "subtotal_minor": total,
+            "delivery_minor": 0,
+            "total_minor": total,
+            "status": "shipped",
+            "placed_at": max(row.at for row in lines),
+            "access_token": _digest("token", number)[:32],
+            "is_imported": True,
+        }
+
+    def _lines(self, order_id: int, rows: Sequence[EventRow]) -> list[dict[str, Any]]:
+        found = []
+        for position, row in enumerate(rows, start=1):
+            sku = _sku(row.item)
+            sold = self._sold[sku]
+            found.append(
+                {
+                    "order_id": order_id,
+                    "position": position,
+                    "product_id": sold.product_id,
+                    "variant_id": sold.variant_id,
+                    "item_id": sku,
+                    "sku": sku,
+                    "title": sold.title,
+                    "quantity": max(1, round(row.value)),
+                    "unit_price_minor": self._price(row),
+                    "currency": sold.currency,
+                    "recommended": False,
+                }
+            )
+        return found
+
+    def _count_sales(self, rows: Iterable[EventRow]) -> None:
+        units: dict[tuple[int, Any], int] = defaultdict(int)
+        for row in rows:
+            units[self._sold[_sku(row.item)].product_id, row.at.date()] += max(1, round(row.value))
+        values = [{"product_id": p, "day": day, "units": n} for (p, day), n in sorted(units.items())]
+        statement = insert_into(ProductSales)
+        statement = statement.on_conflict_do_update(
+            index_elements=["product_id", "day"], set_={"units": ProductSales.units + statement.excluded.units}
+        )
+        db.session.execute(statement, values)
+
+    def _purchase(self, number: str, position: int, row: EventRow) -> dict[str, Any]:
+        sold = self._sold[_sku(row.item)]
+        meta = {"order_id": number, "unit_price": self._price(row), "currency": sold.currency, "sku": _sku(row.item)}
+        return self._event(row, f"order:{number}:line:{position}", meta, number)
+
+    def _browsing(self, row: EventRow, place: int) -> dict[str, Any]:
+        return self._event(
+            row, f"history:{_digest(row.shopper, row.item, row.type, row.at.isoformat(), place)[:40]}", {}, None
+        )
+
+    def _event(self, row: EventRow, source_id: str, meta: dict[str, Any], order_number: str | None) -> dict[str, Any]:
+        return {
+            "source_event_id": source_id,
+            "type": row.type,
+            "shopper_key": self._shopper(row.shopper)[0],
+            "session_id": row.basket[:40] or None,
+            "item_id": _sku(row.item),
+            "value": row.value,
+            "occurred_at": row.at,
+            "received_at": row.at,
+            "surface": SURFACES.get(row.type),
+            "recommended": False,
+            "order_number": order_number,
+            "meta": meta,
+            "is_bot": False,
+            "is_qa": False,
+            "delivery": "pending",
+            "next_attempt_at": self._now,
+            "attempts": 0,
+            "sent_at": None,
+        }
+
+    def _deliver(self, events: Sequence[dict[str, Any]]) -> None:
+        """Send, and note in the rows what became of them."""
+        for start in range(0, len(events), SENT_AT_ONCE):
+            part = events[start : start + SENT_AT_ONCE]
+            try:
+                sent = self._gateway.send_events([_payload(values) for values in part]) if self._gateway else None
+            except RecsysUnavailable as error:
+                log.warning("history_waits", extra={"events": len(part), "reason": str(error)})
+                sent = None
+            if sent is None:
+                self.tally.waiting += len(part)
+                continue
+            for values in part:
+                values.update(delivery="sent", sent_at=self._now, attempts=1)
+            for bad in sent.rejected:
+                part[bad.index].update(delivery="dead", sent_at=None, error_code=bad.code, last_error=bad.message)
+
+    def _shopper(self, name: str) -> tuple[str, int | None]:
+        return self._users[name] if name in self._users else (_key(name), None)
+
+    def _price(self, row: EventRow) -> int:
+        return row.price_minor or self._sold[_sku(row.item)].price_minor
+
+
+def _everything_sold() -> dict[str, _Sold]:
+    query = select(
+        Product.sku, Product.id, func.min(Variant.id), Product.title, Product.currency, Product.price_minor
+    ).join(Variant, Variant.product_id == Product.id)
+    rows = db.session.execute(query.group_by(Product.id))
+    return {row[0]: _Sold(*row[1:]) for row in rows}
+
+
+def _payload(values: dict[str, Any]) -> Event:
+    blank = {"widget": None, "rank": None, "request_id": None}
+    return event_payload(cast("TrackedEvent", SimpleNamespace(**blank, **values)))
+
+
+def _numbered(rows: Iterable[EventRow]) -> Iterable[tuple[int, EventRow]]:
+    """Everything but purchases, with a count that tells two equal looks of one moment apart."""
+    seen: dict[tuple[str, str, int, datetime], int] = defaultdict(int)
+    for row in rows:
+        if row.type != EventKind.PURCHASE:
+            fact = (row.shopper, row.item, row.type, row.at)
+            yield seen[fact], row
+            seen[fact] += 1
+
+
+def _placed(baskets: Mapping[str, Sequence[EventRow]]) -> Iterable[tuple[str, int, EventRow]]:
+    for basket, rows in baskets.items():
+        for position, row in enumerate(rows, start=1):
+            yield basket, position, row
+
+
+def _known_ids(ids: list[str]) -> set[str]:
+    return set(_in_parts(select(TrackedEvent.source_event_id), TrackedEvent.source_event_id, ids))
+
+
+def _in_parts(query: Any, column: Any, values: list[str]) -> Iterable[str]:
+    for start in range(0, len(values), IN_CLAUSE):
+        yield from db.session.scalars(query.where(column.in_(values[start : start + IN_CLAUSE])))
+
+
+def _member(name: str, at: datetime) -> dict[str, Any]:
+    return {
+        "key": _key(name),
+        "email": f"{_digest('email', name)[:20]}@customers.invalid",
+        "name": "",
+        "password_hash": UNUSABLE,
+        "role": "shopper",
+        "locale": "en-GB",
+        "country": "GB",
+        "device": "desktop",
+        "newsletter": False,
+        "loyalty_tier": "none",
+        "created_at": at,
+        "last_seen_at": at,
+        "session_epoch": 1,
+    }
+
+
+def _key(name: str) -> str:
+    """Always the same opaque key for one name of a file."""
+    prefix = ANONYMOUS_PREFIX if GUEST.fullmatch(name) else MEMBER_PREFIX
+    return f"{prefix}h{_digest('key', name)[:19]}"
+
+
+def _order_number(basket: str) -> str:
+    return f"H-{_digest('order', basket)[:12].upper()}"
+
+
+def _sku(item: str) -> str:
+    return item if item.isalnum() else SKU_UNSAFE.sub("-", item)
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
