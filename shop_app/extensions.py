@@ -1,5 +1,6 @@
 """Unbound extension objects: the database, login, CSRF, htmx, rate limits, migrations."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from htmx_flask import Htmx
 from sqlalchemy import CursorResult, DateTime, Delete, Engine, MetaData, Table, Update, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
@@ -48,6 +50,15 @@ limiter = Limiter(key_func=get_remote_address, headers_enabled=True)
 def handle(name: str) -> Any:
     """What the composition root put under `name`: recsys, clock, settings. For job shells, which have no request."""
     return current_app.extensions[name]
+
+
+def or_zero(count: Callable[[], int]) -> int:
+    """`count()`, or 0 when the database does not answer: a page that says so must still have its frame."""
+    try:
+        return count()
+    except SQLAlchemyError:
+        db.session.rollback()
+        return 0
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -11,7 +11,7 @@ from shop_app.cart.queries import CartView, cart_view, count
 from shop_app.cart.services import MAX_QUANTITY, accept_prices, add_line, set_quantity
 from shop_app.core.errors import OutOfStock
 from shop_app.core.unit_of_work import unit_of_work
-from shop_app.extensions import db
+from shop_app.extensions import db, or_zero
 from shop_app.tracking.identity import current_shopper
 
 bp = Blueprint("cart", __name__)
@@ -20,7 +20,7 @@ bp = Blueprint("cart", __name__)
 @bp.app_context_processor
 def _header_values() -> dict[str, Any]:
     """What the page frame asks for; read only when called."""
-    return {"cart_count": lambda: count(current_shopper().key)}
+    return {"cart_count": lambda: or_zero(lambda: count(current_shopper().key))}
 
 
 @bp.get("/cart")

@@ -16,7 +16,7 @@ from shop_app.config import Settings
 from shop_app.core.ids import new_token
 from shop_app.core.shopper import Shopper
 from shop_app.core.unit_of_work import unit_of_work
-from shop_app.extensions import db
+from shop_app.extensions import db, or_zero
 from shop_app.tracking.identity import current_shopper, start_new_person
 
 bp = Blueprint("accounts", __name__)
@@ -34,7 +34,7 @@ _NAMES = {"Edg": "Edge", "OPR": "Opera", "Mac OS": "macOS"}
 @bp.app_context_processor
 def _header_values() -> dict[str, Any]:
     """What the page frame asks for; read only when called."""
-    return {"wishlist_count": lambda: queries.wishlist_count(current_shopper().key)}
+    return {"wishlist_count": lambda: or_zero(lambda: queries.wishlist_count(current_shopper().key))}
 
 
 def member() -> User:
