@@ -56,16 +56,20 @@ def line_plot(
     series: Sequence[Series],
     text: Callable[[float], str] = "{:,.0f}".format,
     *,
-    description: str = "",
+    axis: Callable[[float], str] | None = None,
     least_top: float = 1.0,
 ) -> Plot:
-    """Lines over equally spaced `labels`, from zero up. `least_top` keeps a plot of nothing from magnifying noise."""
+    """Lines over equally spaced `labels`, from zero up.
+
+    `text` writes the values and `axis` the round numbers beside the plot; `least_top` is the least the axis reaches, so
+    that a plot of nearly nothing does not magnify noise.
+    """
     top, steps = scale(_largest(series), least_top)
     return Plot(
         title=title,
-        description=description or _in_words(series, labels, text),
+        description=_in_words(series, labels, text),
         lines=tuple(_line(one, labels, top, text) for one in series),
-        y_labels=tuple(text(top * (steps - n) / steps) for n in range(steps + 1)),
+        y_labels=tuple((axis or text)(top * (steps - n) / steps) for n in range(steps + 1)),
         x_labels=_spread(labels),
         header=("", *(one.name for one in series)),
         rows=tuple((label, *(_cell(one.values[n], text) for one in series)) for n, label in enumerate(labels)),

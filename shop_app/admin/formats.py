@@ -30,6 +30,18 @@ def money(minor: float | None, currency: str) -> str:
     return NOTHING if minor is None else Money(round(minor), currency).text()
 
 
+def money_short(minor: float | None, currency: str) -> str:
+    """The same without pennies from 100 units on, for ranges and axes."""
+    text = money(minor, currency)
+    whole = minor is not None and "." in text and (abs(Money(round(minor), currency).decimal()) >= 100 or minor == 0)
+    return text.partition(".")[0] if whole and text[-1].isdigit() else text
+
+
+def percent_short(value: float) -> str:
+    """`40 %`, `2.5 %`: a round share on an axis."""
+    return f"{round(value * 100, 4):g} %"
+
+
 def percent_range(estimate: Estimate) -> str:
     """`1.90–2.30 %`, empty without an interval."""
     if estimate.low is None or estimate.high is None:
@@ -42,7 +54,7 @@ def money_range(estimate: Estimate, currency: str) -> str:
     """`£1.20–£3.40`, empty without an interval."""
     if estimate.low is None or estimate.high is None:
         return ""
-    return f"{money(estimate.low, currency)}–{money(estimate.high, currency)}"
+    return f"{money_short(estimate.low, currency)}–{money_short(estimate.high, currency)}"
 
 
 def change(now: float | None, before: float | None) -> str:

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from flask import Response, request
 
 from shop_app.admin.charts import Plot, Series, line_plot, sparkline
-from shop_app.admin.formats import money, percent, thousands
+from shop_app.admin.formats import money, money_short, percent, percent_short, thousands
 from shop_app.admin.queries.events import delivery_state
 from shop_app.admin.views.base import bp, csv_answer, currency, now, page, period_links
 from shop_app.analytics.intervals import NOTHING, Estimate
@@ -20,6 +20,13 @@ from shop_app.core.errors import InvalidInput
 from shop_app.core.events import EventKind
 
 TONES = {EventKind.VIEW: 1, EventKind.CLICK: 2, EventKind.ADD: 3, EventKind.PURCHASE: 4, EventKind.CUSTOM: 5}
+NAMES = {
+    EventKind.VIEW: "Views",
+    EventKind.CLICK: "Clicks",
+    EventKind.ADD: "Adds",
+    EventKind.PURCHASE: "Purchases",
+    EventKind.CUSTOM: "Other",
+}
 BREAKDOWNS = {
     "surface": ("surface",),
     "slot": ("surface", "widget"),
@@ -171,7 +178,7 @@ def _event_plots(period: Period, moment: datetime) -> list[tuple[EventKind, int,
     for kind in EventKind:
         values = [counts.get(kind, {}).get(day, 0) for day in days]
         series = Series(kind.name.lower(), values, TONES[kind])
-        found.append((kind, sum(values), line_plot(f"{kind.name.title()} events a day", labels, [series])))
+        found.append((kind, sum(values), line_plot(f"{NAMES[kind]} a day", labels, [series])))
     return found
 
 
@@ -184,7 +191,7 @@ def _hourly_plots(moment: datetime) -> list[tuple[EventKind, int, Plot]]:
     for kind in EventKind:
         values = [counts.get(kind, {}).get(hour, 0) for hour in hours]
         series = Series(kind.name.lower(), values, TONES[kind])
-        found.append((kind, sum(values), line_plot(f"{kind.name.title()} events an hour", labels, [series])))
+        found.append((kind, sum(values), line_plot(f"{NAMES[kind]} an hour", labels, [series])))
     return found
 
 
@@ -198,12 +205,12 @@ def _fallback_share(period: Period) -> float | None:
 def _trends(period: Period, place: Place) -> list[Plot]:
     """CTR and revenue per 1,000 impressions day by day with intervals, the period before in grey."""
     return [
-        _trend("CTR by day", (period, place), lambda row: row.ctr, percent, least_top=0.01),
+        _trend("CTR by day", (period, place), lambda row: row.ctr, (percent, percent_short), least_top=0.01),
         _trend(
             "Revenue per 1,000 impressions by day",
             (period, place),
             lambda row: row.revenue_per_thousand,
-            lambda value: money(value, currency()),
+            (lambda value: money(value, currency()), lambda value: money_short(value, currency())),
             least_top=100,
         ),
     ]
@@ -213,7 +220,7 @@ def _trend(
     title: str,
     asked: tuple[Period, Place],
     metric: Callable[[metrics.FunnelRow], Estimate],
-    text: Callable[[float], str],
+    texts: tuple[Callable[[float], str], Callable[[float], str]],
     *,
     least_top: float,
 ) -> Plot:
@@ -224,7 +231,7 @@ def _trend(
         Series(period.previous().text(), [e.value for e in past], 0),
     ]
     labels = [f"{day.day} {day:%b}" for day in period.each_day()]
-    return line_plot(title, labels, series, text, least_top=least_top)
+    return line_plot(title, labels, series, texts[0], axis=texts[1], least_top=least_top)
 
 
 def _by_day(period: Period, place: Place, metric: Callable[[metrics.FunnelRow], Estimate]) -> list[Estimate]:
