@@ -1,92 +1,114 @@
-"""The engine under a shop yardstick: fit on a log, then answer as the live service would."""
+"""The engine under a shop yardstick: the live state, the pipeline and a refit, exactly as the service runs them."""
 
+import json
 from collections.abc import Collection, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from recsys_engine.contract.requests import Constraints, Context, Overrides, RecommendRequest, RerankCandidate
+from recsys_engine.service.ranking import Ranking
+from recsys_engine.service.settings import StoredSettings, counter_settings
+from recsys_engine.signals.build import load_events
 from recsys_engine.signals.embeddings import best_embedder
-from recsys_engine.signals.ranking.model import Ranked, RankingModel, fit_ranking
-from recsys_engine.signals.ranking.orders import Facts, Ints, orders_from_rows
-from recsys_engine.signals.ranking.shoppers import Histories
+from recsys_engine.signals.learned import fit_model
+from recsys_engine.signals.ranking.from_state import ANONYMOUS_PREFIX, lessons_from
+from recsys_engine.signals.state import LiveState
 
-GUEST_PREFIXES = ("g", "a_")
+GUEST_PREFIX = "g"  # the yardstick's mark of a shopper without an account
+EVER_DAYS = 36_500.0
 
 
 class Engine:
     """fit(events, items) with data frames (user, item, basket, ts, type, value; item, title, brand, category, price,
     text).
+
+    Surfaces: `home` for the next basket, `home` without what was ever bought for new items, `pdp.similar`, `cart`,
+    and the
+    rerank verb for given items. Nothing is cached between users that the service would not cache.
     """
 
-    _model: RankingModel
-    _now: int
-
     def fit(self, events: Any, items: Any) -> None:
-        """Learn from `events`, all before the evaluation window."""
-        catalogue = items.drop_duplicates("item").set_index("item")
-        self._ids = np.array(list(dict.fromkeys([*catalogue.index, *events["item"].unique()])), object)
-        self._index = {item: i for i, item in enumerate(self._ids)}
-        users, first = np.unique(events["user"].to_numpy(object), return_inverse=True)
-        self._users = {user: i for i, user in enumerate(users)}
-        bought = (events["type"] == 3).to_numpy()
-        orders = orders_from_rows(
-            item=events["item"].map(self._index).to_numpy(np.int64)[bought],
-            user=first.astype(np.int64)[bought],
-            basket=np.unique(events["basket"].to_numpy(object), return_inverse=True)[1].astype(np.int64)[bought],
-            ts=events["ts"].to_numpy(np.int64)[bought],
-            quantity=events["value"].to_numpy(np.float32)[bought],
-            n_items=len(self._ids),
-            is_member=np.array([not str(user).startswith(GUEST_PREFIXES) for user in users]),
-        )
-        self._now = int(events["ts"].max()) + 1
-        self._model = fit_ranking(orders, _facts(catalogue.reindex(self._ids)), self._now)
+        """Build the live state from the log and refit the model; everything in `events` lies before the window."""
+        stored = StoredSettings()
+        epoch_ms = int(events["ts"].max()) * 1000
+        self._now_s = epoch_ms / 1000 + 1
+        self._stored = stored
+        self._state = LiveState(counter_settings(stored, epoch_ms))
+        for row in _item_rows(items):
+            self._state.catalog.put(row)
+        load_events(self._state, list(_event_rows(events)))
+        self._ranking = Ranking(self._state)
+        self._ranking.learned.use(fit_model(lessons_from(self._state), self._now_s))
 
     def recommend(self, user: str, history: Sequence[Any], k: int, exclude: Collection[str] = ()) -> list[str]:
-        """Recipe "home", or "discover" when the caller excludes what was bought."""
-        ranked = self._model.personal(self._lines(user, history), repeats=not exclude)
-        return self._best(ranked, k, exclude)
+        """The home list; with `exclude` the shopper wants what they never bought."""
+        self._meet(user, history)
+        overrides = Overrides(rule_exclude_events=True, purchased_window_days=EVER_DAYS) if exclude else Overrides()
+        limits = Constraints(exclude_item_ids=tuple(exclude))
+        return self._list(RecommendRequest(_name(user), k, Context("home"), limits, overrides=overrides))
 
     def similar(self, item: str, k: int) -> list[str]:
-        return self.complete([item], k)
+        return self._list(RecommendRequest(None, k, Context("pdp.similar", item)))
 
     def complete(self, basket: Sequence[str], k: int) -> list[str]:
-        known = np.array([self._index[item] for item in basket if item in self._index], np.int64)
-        return self._best(self._model.together([known]), k, basket)
+        return self._list(RecommendRequest(None, k, Context("cart", cart_item_ids=tuple(basket))))
 
     def rank_cold(self, user: str, history: Sequence[Any], candidates: Sequence[str], k: int) -> list[str]:
-        items = np.array([self._index[item] for item in candidates], np.int64)
-        scores = self._model.newcomers(self._lines(user, history), items)[0]
-        return [candidates[i] for i in np.argsort(-scores, kind="stable")[:k]]
+        """The rerank verb over items nobody has bought."""
+        self._meet(user, history)
+        given = [RerankCandidate(item) for item in candidates]
+        return self._list(RecommendRequest(_name(user), k, Context("home")), given)
 
-    def _lines(self, user: str, history: Sequence[Any]) -> Histories:
-        bought = [event for event in history if event.type == 3 and event.item in self._index]
-        baskets = {basket: i for i, basket in enumerate(dict.fromkeys(event.basket for event in bought))}
-        return Histories(
-            shopper=np.zeros(len(bought), np.int64),
-            item=np.array([self._index[event.item] for event in bought], np.int64),
-            ts=np.array([event.ts for event in bought], np.int64),
-            basket=np.array([baskets[event.basket] for event in bought], np.int64),
-            quantity=np.array([event.value for event in bought], np.float32),
-            known_as=np.array([self._users.get(user, -1)], np.int64),
+    def next_click(self, session_items: Sequence[str], k: int) -> list[str]:
+        """A guest's session on the home surface."""
+        return self._list(RecommendRequest(None, k, Context("home", session_item_ids=tuple(session_items))))
+
+    def _list(self, request: RecommendRequest, given: Sequence[RerankCandidate] | None = None) -> list[str]:
+        served = self._ranking.recommend(request, "yardstick", self._stored, self._now_s, candidates=given)
+        return [place.item_id for place in served.answer.items]
+
+    def _meet(self, user: str, history: Sequence[Any]) -> None:
+        """A shopper the log does not know tells their history first."""
+        name = _name(user)
+        if name in self._state.histories.user_index or not history:
+            return
+        index = self._state.histories.index_of(name)
+        for event in history:
+            item = self._state.catalog.index_of(event.item)
+            code = abs(hash(event.basket)) % 2**48
+            self._state.histories.append(index, (item, int(event.ts) * 1000, int(event.type), event.value, code))
+
+
+def _name(user: str) -> str:
+    return f"{ANONYMOUS_PREFIX}{user}" if user.startswith(GUEST_PREFIX) else f"u_{user}"
+
+
+def _item_rows(items: Any) -> list[SimpleNamespace]:
+    texts = items["text"].fillna("").where(items["text"].fillna("") != "", items["title"].fillna("")).tolist()
+    vectors = best_embedder().embed(texts)
+    return [
+        SimpleNamespace(
+            item_id=str(item),
+            props=json.dumps({}),
+            tags="[]",
+            available=True,
+            price=float(price) if np.isfinite(price) else None,
+            brand=brand or None,
+            category=category or None,
+            created_us=0,
+            embedding=vector.astype("<f4").tobytes() if vector.any() else None,
         )
-
-    def _best(self, ranked: Ranked, k: int, exclude: Collection[str]) -> list[str]:
-        hidden = {self._index[item] for item in exclude if item in self._index}
-        order = np.lexsort((ranked.candidates.item, -ranked.scores))
-        chosen: Ints = ranked.candidates.item[order]
-        return [str(self._ids[item]) for item in chosen.tolist() if item not in hidden][:k]
+        for item, price, brand, category, vector in zip(
+            items["item"], items["price"], items["brand"].fillna(""), items["category"].fillna(""), vectors, strict=True
+        )
+    ]
 
 
-def _facts(catalogue: Any) -> Facts:
-    """Catalogue facts in the order of the rows; items only known from events have empty ones."""
-    texts = catalogue["text"].fillna("").where(catalogue["text"].fillna("") != "", catalogue["title"].fillna(""))
-    return Facts(
-        price=np.log1p(catalogue["price"].fillna(0).to_numpy(np.float32)),
-        category=_codes(catalogue["category"].fillna("")),
-        brand=_codes(catalogue["brand"].fillna("")),
-        vectors=best_embedder().embed(texts.tolist()),
-    )
-
-
-def _codes(values: Any) -> Ints:
-    return np.unique(values.to_numpy(object), return_inverse=True)[1].astype(np.int64)
+def _event_rows(events: Any) -> Any:
+    """Tuples in log order: seq, user, item, type, value, ts µs, order, impression."""
+    ordered = events.sort_values("ts", kind="stable")
+    columns = (ordered[name].tolist() for name in ("user", "item", "type", "value", "ts", "basket"))
+    for seq, (user, item, type_, value, ts, basket) in enumerate(zip(*columns, strict=True), 1):
+        yield (seq, _name(user), item, int(type_), float(value), int(ts) * 1_000_000, str(basket), 0)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -44,6 +45,7 @@ from recsys_engine.contract.limits import (
     MAX_USERS_PER_CALL,
 )
 from recsys_engine.contract.requests import Context
+from recsys_engine.service.models import ModelFile
 from recsys_engine.service.ranking import Ranking, Served
 from recsys_engine.service.replica import Heartbeat, Replica
 from recsys_engine.service.settings import (
@@ -54,6 +56,8 @@ from recsys_engine.service.settings import (
     settings_from,
     shortest_half_life_ms,
 )
+from recsys_engine.signals.learned import FittedModel
+from recsys_engine.signals.ranking.from_state import lessons_from
 from recsys_engine.signals.state import CounterSettings, LiveState
 from recsys_engine.store import pages
 from recsys_engine.store.database import Database, head, lock_head, move_head, tenant_id
@@ -83,6 +87,7 @@ class Engine:
         clock: Callable[[], datetime],
         *,
         decision_sample_rate: float = 1.0,
+        model_folder: Path | None = None,
     ) -> None:
         self._database = database
         self._org_id = org_id
@@ -93,6 +98,9 @@ class Engine:
         self._tenant: int | None = None
         self._replica: Replica | None = None
         self._stored = StoredSettings()
+        self._model_folder = model_folder
+        self._model_file: ModelFile | None = None
+        self._model: FittedModel | None = None
         self._ranking: Ranking | None = None
         self._decisions: deque[Decision] = deque(maxlen=DECISION_BUFFER)
         self._heart = Heartbeat(self._beat)
@@ -299,6 +307,20 @@ class Engine:
         details = {"log_seq": seq, "applied_seq": state.seq, "lag_s": lag_s, "items": state.catalog.size}
         return Health("degraded", ("tail",), details) if lag_s > MAX_TAIL_LAG_S else Health("ok", (), details)
 
+    def refit(self) -> bool:
+        """Learn the ranking anew from the whole log, in a side process; false without a model folder or a purchase.
+
+        Takes minutes on a large log and is meant for a nightly job; every process on the folder picks the result up.
+        """
+        replica = self._live()
+        with replica.lock:
+            lessons = lessons_from(replica.state())
+        if self._model_file is None or not len(lessons.orders.item):
+            return False
+        self._model_file.refit(lessons, self._clock().timestamp())
+        self._adopt_model()
+        return True
+
     def flush_decisions(self) -> int:
         """Write the buffered decisions; returns how many."""
         batch = []
@@ -332,6 +354,8 @@ class Engine:
     def _open_replica(self) -> Replica:
         with self._database.write() as connection:
             tenant = self._tenant_of(connection)
+        if self._model_folder is not None:
+            self._model_file = ModelFile(self._model_folder, tenant)
         return Replica(
             self._database,
             tenant,
@@ -347,6 +371,19 @@ class Engine:
 
     def _install(self, state: LiveState) -> None:
         self._ranking = Ranking(state)
+        self._adopt_model()
+        if self._model is not None:
+            self._ranking.learned.use(self._model)
+
+    def _adopt_model(self) -> None:
+        """Take over a model some process refitted since; reading it from disk does not hold up requests."""
+        model = self._model_file.newer() if self._model_file is not None else None
+        if model is None:
+            return
+        self._model = model
+        if self._replica is not None and self._ranking is not None:
+            with self._replica.lock:
+                self._ranking.learned.use(model)
 
     def _reload(self, connection: Connection) -> None:
         self._stored = self._settings(connection)
@@ -361,6 +398,7 @@ class Engine:
     def _beat(self) -> None:
         self.flush_decisions()
         self._follow()
+        self._adopt_model()
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:

@@ -13,8 +13,9 @@ from recsys_engine.domain import NO_RULES, Query, RuleEffects, Settings, Signal,
 from recsys_engine.pipeline import Job, Outcome, Plan, recommend, rerank
 from recsys_engine.service.asking import apply_blend, apply_knobs, build_limits, build_query
 from recsys_engine.service.explain import explanation, reasons
-from recsys_engine.service.recipes import recipe
+from recsys_engine.service.recipes import learned_recipe, recipe
 from recsys_engine.service.settings import StoredSettings
+from recsys_engine.signals.learned import LearnedSource
 from recsys_engine.signals.sources import (
     ContentSource,
     PairSource,
@@ -51,6 +52,7 @@ class Ranking:
         }
         content = ContentSource()
         popularity = PopularitySource(state)
+        self.learned = LearnedSource(state)
         sources: tuple[Signal, ...] = (
             popularity,
             TrendSource(state),
@@ -58,6 +60,7 @@ class Ranking:
             RepurchaseSource(),
             TagProfileSource(popularity),
             content,
+            self.learned,
         )
         self._signals = {source.name: source for source in sources}
         self._blend: dict[str, Signal] = {
@@ -99,7 +102,8 @@ class Ranking:
         self, request: RecommendRequest, stored: StoredSettings, layers: Sequence[Mapping[str, Any]]
     ) -> Settings:
         """Settings by precedence: recipe < stored layers in order < overrides < the request's blend."""
-        settings = replace(recipe(request.context.surface), type_weights=stored.type_weights)
+        base = learned_recipe if self.learned.is_ready else recipe
+        settings = replace(base(request.context.surface), type_weights=stored.type_weights)
         for layer in layers:
             settings = apply_knobs(settings, layer)
         if request.overrides != NO_OVERRIDES:

@@ -105,12 +105,39 @@ RECIPES: Mapping[str, Settings] = MappingProxyType(
 )
 
 
+LEARNED = "learned"
+BESIDE_LEARNED = 1e-4
+"""What the other signals keep of their weight: they break ties and decide alone where the ranker knows nothing."""
+_LEARNED_GENERATORS: Mapping[str, int] = MappingProxyType(
+    {LEARNED: 300, "recent_popularity": 40, "trend": 20, "co_visitation": 40, "content_similarity": 20}
+)
+_LEARNED_SURFACES = frozenset(
+    {DEFAULT_SURFACE, "home", "pdp", "pdp.similar", "cart", "buy_again", "orders", "search.rescue"}
+    | {"order.buy_again", "orders.buy_again"}
+)
+
+
+def learned_recipe(surface: str) -> Settings:
+    """The recipe of a surface once a learned ranking is there.
+
+    Trending, listing, search and "bought together" stay with the live counters: they promise something else.
+    """
+    name = _known_name(surface)
+    plain = RECIPES[name]
+    if name not in _LEARNED_SURFACES:
+        return plain
+    weights = {name: BESIDE_LEARNED * weight for name, weight in plain.weights.items()}
+    generators = plain.generators if plain.only_own_history else _LEARNED_GENERATORS
+    return replace(plain, weights={LEARNED: 1.0, **weights}, generators=generators)
+
+
 def recipe(surface: str) -> Settings:
     """The recipe of a surface: by its full name, else by the part before the last dot, and so on, else the default."""
+    return RECIPES[_known_name(surface)]
+
+
+def _known_name(surface: str) -> str:
     name = surface
-    while name:
-        found = RECIPES.get(name)
-        if found is not None:
-            return found
+    while name and name not in RECIPES:
         name = name.rpartition(".")[0]
-    return RECIPES[DEFAULT_SURFACE]
+    return name or DEFAULT_SURFACE

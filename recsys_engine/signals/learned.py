@@ -1,17 +1,27 @@
 """The learned ranking behind the common face of a signal."""
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 import numpy as np
 
+from recsys_engine.contract.entities import EventType
 from recsys_engine.domain import NO_ITEM, FloatArray, IntArray, Query
+from recsys_engine.signals.histories import TS_MS
 from recsys_engine.signals.ranking.from_state import Lessons, histories_from
 from recsys_engine.signals.ranking.model import Ranked, RankingModel, fit_ranking
 from recsys_engine.signals.state import LiveState
 
 LONGEST_QUERY = 10  # items of a cart or session that count, the newest
 HISTORY_EVENTS = 20_000
+BROWSED_S = 86_400  # what a shopper looked at in the last day still colours their lists
+NEW_SHARE = 1e-3  # items nobody has bought yet come after those the ranker knows
+SEEN_SHARE = 0.5  # of what goes with it, beside what they usually buy
+REMEMBERED = 5_000  # answers; one is about 5 kB
 _NOTHING: IntArray = np.empty(0, np.int64)
+_NO_ROWS: FloatArray = np.empty((0, 5))
+Answer = tuple[IntArray, FloatArray]
+Key = tuple[str | None, int, float, bool, bytes, bytes]
 
 
 @dataclass(frozen=True)
@@ -29,11 +39,24 @@ def fit_model(lessons: Lessons, now_s: float) -> FittedModel:
     return FittedModel(ranking, lessons.item_ids, lessons.user_ids)
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a request asks, in model codes: items shown beside, items looked at lately, and whether repeats are
+    welcome.
+    """
+
+    shown: IntArray
+    seen: IntArray
+    repeats: bool
+
+
 class LearnedSource:
     """Candidates and scores of the ranker for the question a request asks; silent until a model is there.
 
-    A product in view or a cart asks what goes with it, a shopper's history asks what they buy next. The models of items
-    and neighbours are as old as the last refit; the shopper's own history is read live. Score = 1 / (1 + e^−ranker).
+    A product in view or a cart asks what goes with it; a shopper's history asks what they buy next, and what they
+    looked
+    at in the last day adds what goes with that. The models of items and neighbours are as old as the last refit; the
+    shopper's own events are read live. An answer is 1 / (1 + e^−ranker); answers add up by their shares.
     """
 
     name = "learned"
@@ -45,7 +68,7 @@ class LearnedSource:
         self._items: dict[str, int] = {}
         self._to_model: IntArray = _NOTHING
         self._to_shelf: IntArray = _NOTHING
-        self._memo: tuple[object, IntArray, FloatArray] = (None, _NOTHING, np.zeros(0))
+        self._memo: OrderedDict[Key, Answer] = OrderedDict()
 
     @property
     def is_ready(self) -> bool:
@@ -56,52 +79,79 @@ class LearnedSource:
         self._model = model
         self._users = {user_id: code for code, user_id in enumerate(model.user_ids)}
         self._items = {item_id: code for code, item_id in enumerate(model.item_ids)}
-        self._to_model, self._memo = _NOTHING, (None, _NOTHING, np.zeros(0))
+        self._to_model = _NOTHING
+        self._memo.clear()
         index = self._state.catalog.index_of
         self._to_shelf = np.array([index(item_id) for item_id in model.item_ids], np.int64)
 
     def candidates(self, query: Query, limit: int) -> IntArray:
-        items, scores = self._ranked(query)
+        items, scores = self._answer(query)
         return items[np.lexsort((items, -scores))][:limit]
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
-        known, scores = self._ranked(query)
+        known, scores = self._answer(query)
         dense = np.zeros(query.shelf.size)
         dense[known] = scores
         return dense[items]
 
-    def _ranked(self, query: Query) -> tuple[IntArray, FloatArray]:
-        if self._memo[0] is query:
-            return self._memo[1], self._memo[2]
-        ranked = self._answer(query)
-        items, scores = _NOTHING, np.zeros(0)
-        if ranked is not None:
-            items = self._to_shelf[ranked.candidates.item]
-            scores = 1 / (1 + np.exp(-ranked.scores.astype(np.float64)))
-        self._memo = (query, items, scores)
-        return items, scores
-
-    def _answer(self, query: Query) -> Ranked | None:
+    def _answer(self, query: Query) -> Answer:
+        """Remembered until the shopper does something, the question changes or a new model comes."""
         if self._model is None:
-            return None
-        ranking = self._model.ranking
-        together = self._together(query)
-        if len(together):
-            return ranking.together([together])
-        history = self._state.histories.history(query.user_id, HISTORY_EVENTS)
-        lines = histories_from(history, self._mapped(query.shelf.size), self._users.get(query.user_id or "", -1))
-        if not len(lines.item):
-            session = self._codes(query.session)
-            return ranking.together([session]) if len(session) else None
-        return ranking.personal(lines, repeats=query.settings.exclude_bought_days is None)
+            return _NOTHING, np.zeros(0)
+        question = self._question(query)
+        key = (
+            query.user_id,
+            *self._events_of(query.user_id),
+            question.repeats,
+            question.shown.tobytes(),
+            question.seen.tobytes(),
+        )
+        answer = self._memo.get(key)
+        if answer is None:
+            answer = self._memo[key] = self._computed(self._model.ranking, query, question)
+            if len(self._memo) > REMEMBERED:
+                self._memo.popitem(last=False)
+        return answer
 
-    def _together(self, query: Query) -> IntArray:
+    def _events_of(self, user_id: str | None) -> tuple[int, float]:
+        """How many events a shopper has and when the last one was: changes with every event, and with forgetting."""
+        user = self._state.histories.user_index.get(user_id) if user_id else None
+        rows = self._state.histories.rows(user) if user is not None else _NO_ROWS
+        return (len(rows), float(rows[-1, TS_MS])) if len(rows) else (0, 0.0)
+
+    def _question(self, query: Query) -> Question:
         shown = np.array([query.view_item]) if query.view_item != NO_ITEM else query.cart
-        return self._codes(shown)
+        history = query.history
+        browsing = (history.types < EventType.PURCHASE) & (history.ts_s > query.now_s - BROWSED_S)
+        seen = np.concatenate([history.items[browsing], query.session])
+        repeats = query.settings.exclude_bought_days is None
+        return Question(self._codes(shown), self._codes(seen), repeats)
+
+    def _computed(self, ranking: RankingModel, query: Query, question: Question) -> Answer:
+        parts: list[tuple[Ranked, float]] = []
+        dense = np.zeros(query.shelf.size)
+        if len(question.shown):
+            parts.append((ranking.together([question.shown]), 1.0))
+        else:
+            history = self._state.histories.history(query.user_id, HISTORY_EVENTS)
+            lines = histories_from(history, self._mapped(query.shelf.size), self._users.get(query.user_id or "", -1))
+            if len(lines.item):
+                parts.append((ranking.personal(lines, repeats=question.repeats), 1.0))
+                dense[self._to_shelf[ranking.kinship.items]] += NEW_SHARE * ranking.newcomers(lines)[0]
+            seen = question.seen if len(question.seen) or len(lines.item) else self._codes(query.anchors[::-1])
+            if len(seen):
+                parts.append((ranking.together([seen]), SEEN_SHARE if len(lines.item) else 1.0))
+        for ranked, share in parts:
+            items = self._to_shelf[ranked.candidates.item]
+            dense[items] += share / (1 + np.exp(-ranked.scores.astype(np.float64)))
+        items = np.flatnonzero(dense)
+        return items, dense[items]
 
     def _codes(self, items: IntArray) -> IntArray:
-        codes = self._mapped(self._state.catalog.size)[items[-LONGEST_QUERY:]]
-        return codes[codes >= 0]
+        """Model codes of the newest ten distinct items, oldest first."""
+        codes = self._mapped(self._state.catalog.size)[items]
+        newest = list(dict.fromkeys(codes[codes >= 0][::-1].tolist()))[:LONGEST_QUERY]
+        return np.array(newest[::-1], np.int64)
 
     def _mapped(self, size: int) -> IntArray:
         """Shelf index → model code or −1; grown when the shelf does."""

@@ -1,6 +1,7 @@
 """The ranking model: everything learned from the orders so far, and the five questions it answers."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from recsys_engine.signals.ranking.baskets import basket_candidates, basket_feat
 from recsys_engine.signals.ranking.columns import Candidates, relative
 from recsys_engine.signals.ranking.learner import Lesson, Ranker, learn
 from recsys_engine.signals.ranking.lessons import basket_lessons, cuts, future_of, personal_lessons
-from recsys_engine.signals.ranking.newcomers import newcomer_scores
+from recsys_engine.signals.ranking.newcomers import Kinship, kinship, newcomer_scores
 from recsys_engine.signals.ranking.orders import Facts, Floats, Ints, Orders
 from recsys_engine.signals.ranking.personal import personal_candidates, personal_features, personal_scores
 from recsys_engine.signals.ranking.shoppers import Histories, Shoppers
@@ -61,11 +62,16 @@ class RankingModel:
         recipe = "similar" if max(map(len, baskets), default=0) == 1 else "complete"
         return self._ranked(recipe, basket_features(self.world, matrix, scores, rows))
 
-    def newcomers(self, lines: Histories, items: Ints) -> Floats:
-        """Shoppers × items scores of items without sales."""
+    @cached_property
+    def kinship(self) -> Kinship:
+        """Items without sales and their relatives among the sold."""
+        return kinship(self.world)
+
+    def newcomers(self, lines: Histories) -> Floats:
+        """Shoppers × `kinship.items`: scores of items without sales, at most 1."""
         shoppers = Shoppers(lines, self.world.demand, self.world.facts, self.world.now)
         presence = shoppers.matrix(np.minimum(shoppers.pairs["own_180d"], 1))
-        return newcomer_scores(self.world, self.world.ease.scores(presence), items)
+        return newcomer_scores(self.kinship, self.world.ease.scores(presence))
 
     def _ranked(self, recipe: str, candidates: Candidates) -> Ranked:
         ranker = self.rankers.get(recipe)

@@ -14,6 +14,7 @@ TIFU_NEIGHBOURS = 300
 UPCF_BASKETS = 25  # latest baskets that count
 UPCF_SHARPNESS = 5  # similarity exponent
 UPCF_ASYMMETRY = 0.25
+UPCF_NEIGHBOURS = 400
 LATELY_DAYS, LATELY_SHARPNESS = 21, 2  # half-life of what neighbours bought lately, and its milder sharpness
 
 
@@ -75,11 +76,19 @@ class Neighbours:
 
     def upcf_scores(self, overlap: Floats) -> Floats:
         """Σ overlap⁵ · share of the neighbour's last 25 baskets, rows × items."""
-        return _weighted_sum(overlap**UPCF_SHARPNESS, self.shares)
+        return _weighted_sum(_nearest(overlap) ** UPCF_SHARPNESS, self.shares)
 
     def lately_scores(self, overlap: Floats) -> Floats:
         """Σ overlap² · what the neighbour bought lately (21-day half-life), rows × items."""
-        return _weighted_sum(overlap**LATELY_SHARPNESS, self.lately)
+        return _weighted_sum(_nearest(overlap) ** LATELY_SHARPNESS, self.lately)
+
+
+def _nearest(overlap: Floats) -> Floats:
+    """Each row with all but its 400 largest values set to 0: the rest adds time, not knowledge."""
+    if overlap.shape[1] <= UPCF_NEIGHBOURS:
+        return overlap
+    least = np.partition(overlap, -UPCF_NEIGHBOURS, axis=1)[:, -UPCF_NEIGHBOURS, None]
+    return np.where(overlap >= least, overlap, np.float32(0))
 
 
 def _weighted_sum(weights: Floats, vectors: Any) -> Floats:

@@ -2,6 +2,8 @@
 bought).
 """
 
+from itertools import pairwise
+
 import numpy as np
 
 from recsys_engine.signals.ranking.columns import Candidates, mark_best, relative, stack, standing
@@ -30,15 +32,7 @@ def personal_scores(world: World, shoppers: Shoppers) -> dict[str, Floats]:
         "tifu_near": world.neighbours.tifu_scores(shoppers.matrix(pairs["own_tifu"]), shoppers.lines.known_as),
         "upcf_near": world.neighbours.upcf_scores(overlap),
         "lately_near": world.neighbours.lately_scores(overlap),
-        "content": _content(world, habit),
     }
-
-
-def _content(world: World, habit: Floats) -> Floats:
-    """Cosine of each item's text vector with the decayed mean of the history's vectors."""
-    profile = np.asarray(habit @ world.facts.vectors)
-    length = np.linalg.norm(profile, axis=1, keepdims=True) + 1e-9
-    return np.asarray((profile / length) @ world.facts.vectors.T, np.float32)
 
 
 def personal_candidates(
@@ -80,6 +74,7 @@ def personal_features(
     """The ranker's columns for the given (shopper, item) rows, sorted by shopper."""
     shopper, item = rows
     columns = {name: matrix[shopper, item] for name, matrix in scores.items()}
+    columns["content"] = _content(world, shoppers, shopper, item)
     if repeats:
         columns |= _own_columns(shoppers, shopper, item, columns)
     for name in ("ease", "knn", "lately_near", *(("tifu", "upcf") if repeats else ())):
@@ -88,6 +83,17 @@ def personal_features(
     columns |= _taste_columns(world, shoppers, shopper, item)
     columns |= {name: values[shopper] for name, values in shoppers.people.items()}
     return stack(shopper, item, columns)
+
+
+def _content(world: World, shoppers: Shoppers, shopper: Ints, item: Ints) -> Floats:
+    """Cosine of each offered item's text vector with the decayed mean of the history's vectors."""
+    profile = shoppers.matrix(np.minimum(shoppers.pairs["own_60d"], MOST_PER_ITEM)) @ world.facts.vectors
+    profile = profile / (np.linalg.norm(profile, axis=1, keepdims=True) + 1e-9)
+    out = np.empty(len(item), np.float32)
+    edges = np.searchsorted(shopper, np.arange(len(profile) + 1))
+    for row, (start, stop) in enumerate(pairwise(edges.tolist())):
+        out[start:stop] = world.facts.vectors[item[start:stop]] @ profile[row]
+    return out
 
 
 def _own_columns(shoppers: Shoppers, shopper: Ints, item: Ints, near: dict[str, Floats]) -> dict[str, Floats]:

@@ -1,0 +1,53 @@
+"""The learned model as a file: fitted in a process of its own, put in place at once, picked up by every replica."""
+
+import logging
+import os
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from recsys_engine.signals.learned import FittedModel, fit_model
+from recsys_engine.signals.ranking.from_state import Lessons
+
+log = logging.getLogger(__name__)
+
+
+class ModelFile:
+    """One tenant's model in a folder that all processes of the machine share. Only the engine writes there."""
+
+    def __init__(self, folder: Path, tenant: int) -> None:
+        self._path = folder / f"ranking-{tenant}.pickle"
+        self._seen_ns = 0
+
+    def refit(self, lessons: Lessons, now_s: float) -> None:
+        """Fit in a side process, so that this one keeps serving, and swap the file in when it is whole."""
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as side:
+            side.submit(_fit_to_file, lessons, now_s, self._path).result()
+
+    def newer(self) -> FittedModel | None:
+        """The model if it changed since the last call, else None."""
+        try:
+            written_ns = self._path.stat().st_mtime_ns
+            if written_ns == self._seen_ns:
+                return None
+            with self._path.open("rb") as file:
+                model = pickle.load(file)  # noqa: S301 - written by this engine into its own folder
+        except FileNotFoundError:
+            return None
+        except (pickle.UnpicklingError, AttributeError, ImportError, EOFError):
+            log.warning("engine_model_unreadable", extra={"path": self._path.name})
+            self._seen_ns = written_ns
+            return None
+        self._seen_ns = written_ns
+        return model if isinstance(model, FittedModel) else None
+
+
+def _fit_to_file(lessons: Lessons, now_s: float, path: Path) -> None:
+    os.nice(5)
+    model = fit_model(lessons, now_s)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, prefix=path.stem, delete=False) as file:
+        pickle.dump(model, file, protocol=pickle.HIGHEST_PROTOCOL)
+    Path(file.name).replace(path)
