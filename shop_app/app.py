@@ -88,7 +88,8 @@ def _gateway(settings: Settings, clock: Clock) -> RecsysGateway:
             server=settings.recsys_dialect,
         )
     url = _absolute_sqlite(settings.recsys_database_url)
-    return EmbeddedGateway(url, settings.recsys_org_id, settings.recsys_namespace, clock.now)
+    folder = Path(settings.var_dir).absolute() / "models"
+    return EmbeddedGateway(url, settings.recsys_org_id, settings.recsys_namespace, clock.now, model_folder=folder)
 
 
 def _flask_config(settings: Settings) -> dict[str, Any]:

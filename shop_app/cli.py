@@ -28,7 +28,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 def register(app: Flask) -> None:
     """Hang every command on `app`."""
-    for command in (env_example, prepare, import_catalog, import_history, seed):
+    for command in (env_example, prepare, import_catalog, import_history, seed, refit):
         app.cli.add_command(command)
 
 
@@ -83,6 +83,15 @@ def seed(scenario: str) -> None:
     """Fill the shop with a named scenario: small, demo or edge."""
     _seed(scenario)
     _hand_over()
+
+
+@click.command("refit")
+def refit() -> None:
+    """Learn the ranking anew from all recorded events. Serving goes on; every process picks the result up."""
+    learn = getattr(_gateway(), "refit", None)
+    if learn is None:
+        raise click.ClickException("This shop's recommender learns elsewhere.")
+    click.echo("The ranking was learned anew." if learn() else "There is nothing to learn from yet.")
 
 
 def _seed(scenario: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from sqlalchemy import Connection, Table, delete
@@ -56,7 +56,6 @@ from recsys_engine.service.settings import (
     settings_from,
     shortest_half_life_ms,
 )
-from recsys_engine.signals.learned import FittedModel
 from recsys_engine.signals.ranking.from_state import lessons_from
 from recsys_engine.signals.state import CounterSettings, LiveState
 from recsys_engine.store import pages
@@ -66,6 +65,9 @@ from recsys_engine.store.documents import all_documents, put_document
 from recsys_engine.store.ingest import append_events, to_us, upsert_items, upsert_users
 from recsys_engine.store.log import append_operation
 from recsys_engine.store.tables import events, items, users
+
+if TYPE_CHECKING:
+    from recsys_engine.signals.learned import FittedModel
 
 MAX_TAIL_LAG_S = 5.0
 DECISION_BUFFER = 10_000
@@ -320,6 +322,10 @@ class Engine:
         self._model_file.refit(lessons, self._clock().timestamp())
         self._adopt_model()
         return True
+
+    def refresh_model(self) -> None:
+        """Pick up a refitted ranking now instead of within the next beat."""
+        self._adopt_model()
 
     def flush_decisions(self) -> int:
         """Write the buffered decisions; returns how many."""

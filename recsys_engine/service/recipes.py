@@ -111,6 +111,7 @@ BESIDE_LEARNED = 1e-4
 _LEARNED_GENERATORS: Mapping[str, int] = MappingProxyType(
     {LEARNED: 300, "recent_popularity": 40, "trend": 20, "co_visitation": 40, "content_similarity": 20}
 )
+_BESIDE = frozenset({"recent_popularity", "trend", "co_visitation", "repurchase"})
 _LEARNED_SURFACES = frozenset(
     {DEFAULT_SURFACE, "home", "pdp", "pdp.similar", "cart", "buy_again", "orders", "search.rescue"}
     | {"order.buy_again", "orders.buy_again"}
@@ -126,7 +127,7 @@ def learned_recipe(surface: str) -> Settings:
     plain = RECIPES[name]
     if name not in _LEARNED_SURFACES:
         return plain
-    weights = {name: BESIDE_LEARNED * weight for name, weight in plain.weights.items()}
+    weights = {name: BESIDE_LEARNED * weight for name, weight in plain.weights.items() if name in _BESIDE}
     generators = plain.generators if plain.only_own_history else _LEARNED_GENERATORS
     return replace(plain, weights={LEARNED: 1.0, **weights}, generators=generators)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 from recsys_engine.contract import (
     BatchResult,
@@ -36,10 +37,28 @@ class EmbeddedGateway:
     A process that only sends events never builds the model.
     """
 
-    def __init__(self, url: str, org_id: str, namespace: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        url: str,
+        org_id: str,
+        namespace: str,
+        clock: Callable[[], datetime],
+        *,
+        model_folder: Path | None = None,
+    ) -> None:
         self._database = Database(url)
-        self._engine = Engine(self._database, org_id, namespace, clock)
+        self._engine = Engine(self._database, org_id, namespace, clock, model_folder=model_folder)
         self._has_tables = False
+
+    def refit(self) -> bool:
+        """Learn the ranking anew (minutes on a large log); false when there is nothing to learn from."""
+        with self._open() as engine:
+            return engine.refit()
+
+    def refresh_model(self) -> None:
+        """Pick up a ranking another process learned, now instead of within the next beat."""
+        with self._open() as engine:
+            engine.refresh_model()
 
     def upsert_items(self, items: Sequence[Item]) -> BatchResult:
         with self._open() as engine:

@@ -1,0 +1,81 @@
+"""A refit reaches every process on the folder, and the shopper's own events keep counting at once."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from recsys_engine.contract import Context, Event, EventType, Item, RecommendRequest
+from shop_app.core.clock import FixedClock
+from shop_app.recsys.embedded import EmbeddedGateway
+
+NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+ORG = "11111111-1111-4111-8111-111111111111"
+
+
+@pytest.fixture
+def gateways(tmp_path):
+    """Two processes' gateways over one database and one model folder."""
+    url, name = f"sqlite:///{tmp_path}/engine.sqlite3", f"ns-{uuid4()}"
+    made = [EmbeddedGateway(url, ORG, name, FixedClock(NOW).now, model_folder=tmp_path / "models") for _ in range(2)]
+    yield made
+    for gateway in made:
+        gateway.close()
+
+
+def _fill(gateway):
+    gateway.upsert_items([Item(f"p{i}", price=5.0 + i, brand="b", category=f"c{i // 6}") for i in range(24)])
+    lines = []
+    for user in range(12):
+        group = 6 * (user % 4)
+        for order in range(12):
+            at = NOW - timedelta(days=10 * order + user % 5 + 1)
+            for line in range(3):
+                item = f"p{group + (line if line < 2 else 2 + (order + user) % 4)}"
+                meta = {"order_id": f"o{user}-{order}"}
+                lines.append(Event(f"u_{user}", item, EventType.PURCHASE, 1.0, at, meta))
+    for start in range(0, len(lines), 200):
+        gateway.send_events(lines[start : start + 200])
+
+
+def _home(gateway, user, k=4, **context):
+    request = RecommendRequest(user, k, Context("home", **context), explain_level="full", include_reasons=True)
+    return gateway.recommend(request)
+
+
+def test_without_anything_to_learn_from_nothing_is_written(gateways, tmp_path):
+    assert gateways[0].refit() is False
+    assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.ticket("RS-035")
+def test_a_refit_is_used_by_every_process_and_explained_to_the_last_digit(gateways):
+    writer, reader = gateways
+    _fill(writer)
+    before = _home(reader, "u_0")
+    assert all("learned" not in place.reasons for place in before.items)
+
+    assert writer.refit() is True
+    reader.refresh_model()
+
+    for gateway in gateways:
+        listed = _home(gateway, "u_0")
+        assert {place.item_id for place in listed.items[:2]} == {"p0", "p1"}
+        first = listed.items[0]
+        assert "learned" in first.reasons
+        parts = sum(part["contribution"] for part in first.explain["contributions"].values())
+        assert first.score == pytest.approx(parts * first.explain["multiplier"], abs=1e-9)
+
+
+def test_looking_at_a_product_changes_the_next_list_without_a_refit(gateways):
+    gateway = gateways[0]
+    _fill(gateway)
+    gateway.refit()
+    before = [place.item_id for place in _home(gateway, "u_0", 12).items]
+
+    gateway.send_events([Event("u_0", "p18", EventType.VIEW, 1.0, NOW, {})])
+    after = [place.item_id for place in _home(gateway, "u_0", 12).items]
+
+    best_relative = min(after.index(item) for item in ("p19", "p20", "p21", "p22", "p23") if item in after)
+    before_relative = min((before.index(i) for i in ("p19", "p20", "p21", "p22", "p23") if i in before), default=99)
+    assert best_relative < before_relative
