@@ -41,6 +41,10 @@ sure: $(VENV)/.test ## Everything CI runs: format, lint, types, import contracts
 migration: $(VENV)/.test ## Write a migration for changed models: make migration M="what changed"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/make_migration.py "$(M)"
 
+.PHONY: chaos
+chaos: $(VENV)/.test ## Kill -9 web, worker, cron and Redis while people shop; then count every event
+	@$(BIN)/python scripts/chaos.py $(ARGS)
+
 .PHONY: clean
 clean: ## Remove the virtual environment and all data of the shop on this machine
 	@rm -rf $(VENV) var build *.egg-info

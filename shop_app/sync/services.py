@@ -38,8 +38,8 @@ from shop_app.tracking.delivery import lease_events, make_all_due, mark_dead, ma
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=60)
-"""Longer than any call to Recsys takes; a killed worker's rows are free again after it."""
+LEASE = timedelta(seconds=30)
+"""A killed worker's rows are free again after it. A batch that outlives it is sent twice; Recsys knows repeats."""
 REFUSED_ENTITY_PAUSE = timedelta(hours=1)
 """A refused item or user is tried again when it changes, or after this."""
 DRAIN_LIMIT = timedelta(seconds=50)
