@@ -179,3 +179,26 @@ def _in_words(series: Sequence[Series], labels: Sequence[str], text: Callable[[f
             top, when = max(known, key=lambda pair: pair[0])
             sentences.append(f"{one.name}: last {text(known[-1][0])}, highest {text(top)} ({when})")
     return ". ".join(sentences) or "Nothing to show yet."
+
+
+@dataclass(frozen=True, slots=True)
+class Whisker:
+    """An interval inside a wider one, around zero: positions in percent of the width, and the scale's end in words."""
+
+    outer: tuple[float, float]
+    inner: tuple[float, float]
+    point: float
+    reach: float
+
+
+def whiskers(rows: Sequence[tuple[float, float, float, float, float]]) -> list[Whisker]:
+    """Place (outer low, inner low, point, inner high, outer high) of every row on one scale with zero in the middle.
+
+    The scale ends at the farthest inner end, a little widened; an outer end beyond it is cut there.
+    """
+    reach = max((abs(row[n]) for row in rows for n in (1, 3)), default=0.0) * 1.25 or 1.0
+
+    def at(value: float) -> float:
+        return round(50 + 50 * max(-1.0, min(1.0, value / reach)), 2)
+
+    return [Whisker((at(a), at(e)), (at(b), at(d)), at(c), reach) for a, b, c, d, e in rows]

@@ -55,6 +55,10 @@ NAVIGATION: tuple[tuple[str, tuple[NavLink, ...]], ...] = (
         ),
     ),
     (
+        "Prove",
+        (NavLink("admin.experiments", "Experiments", ("admin.experiment", "admin.new_experiment")),),
+    ),
+    (
         "Serve",
         (
             NavLink("admin.orders", "Orders", ("admin.order",)),
