@@ -3,3 +3,4 @@ import "./shop/widgets.js";
 import "./shop/combobox.js";
 import "./shop/carousel.js";
 import "./shop/menu.js";
+import "./shop/clean.js";
