@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, jsonify, render_template, request, session
 from flask_wtf.csrf import CSRFError
@@ -42,6 +43,10 @@ log = logging.getLogger(__name__)
 STATUS = {InvalidInput: 400, Forbidden: 403, NotFound: 404, Conflict: 409, OutOfStock: 409, Gone: 410}
 """The one table from our errors to HTTP."""
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SIGNED_ENDPOINTS = frozenset({"orders.webhook"})
+"""Written to by machines that sign what they send instead of holding a session."""
+
 POLICY = (
     "default-src 'self'; "
     "img-src 'self' data:; "
@@ -69,6 +74,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any =
         app.register_blueprint(room.bp)
     if settings.qa_mode:
         qa.register(app)
+    app.before_request(_refuse_foreign_pages)
     app.after_request(_harden)
     app.after_request(_wake_workers)
     app.context_processor(_template_values)
@@ -155,6 +161,16 @@ def _wake_workers(response: Response) -> Response:
     if request.method == "POST" and response.status_code < 400:
         response.call_on_close(current_app.extensions["alarm"].ring)
     return response
+
+
+def _refuse_foreign_pages() -> None:
+    """Beside the token: a browser says which site a write comes from, and another site's page may not write here."""
+    if request.method in SAFE_METHODS or request.endpoint in SIGNED_ENDPOINTS:
+        return
+    origin = request.headers.get("Origin")
+    is_foreign = request.headers.get("Sec-Fetch-Site") == "cross-site"
+    if is_foreign or (origin is not None and urlsplit(origin).netloc != request.host):
+        raise Forbidden("This came from a page that is not ours.")
 
 
 def _harden(response: Response) -> Response:

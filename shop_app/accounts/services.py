@@ -14,10 +14,11 @@ from shop_app.cart.services import merge_carts
 from shop_app.catalog.models import Product
 from shop_app.core.errors import Conflict, InvalidInput, NotFound
 from shop_app.core.ids import new_member_key
-from shop_app.core.shopper import Shopper
+from shop_app.core.shopper import Consent, Shopper
 from shop_app.extensions import db, insert_into, rows_changed
 from shop_app.outbox.services import mark_changed
-from shop_app.tracking.models import TrackedEvent
+from shop_app.tracking.consent import record_consent
+from shop_app.tracking.models import ConsentRecord, TrackedEvent
 
 TRAITS = frozenset({"locale", "country", "device", "newsletter", "loyalty_tier", "preferred_categories"})
 """What may be said about a person at creation; nothing personal, all of it goes to Recsys."""
@@ -112,6 +113,23 @@ def merge_anonymous(anonymous_key: str, shopper: Shopper, now: datetime) -> Merg
         wishes=_merge_wishlists(anonymous_key, shopper.key),
         events=_merge_events(anonymous_key, shopper.key) if shopper.consent.personalisation else 0,
     )
+
+
+def join_consent(anonymous_key: str, member_key: str, browser: Consent, now: datetime) -> Consent:
+    """The choice about tracking that holds from sign-in on: the newest one made under either key.
+
+    `browser` is what the cookie says; it counts for a member who never chose. The member's key gets a record of it, so
+    that later browsers and the sync of the member know.
+    """
+    keys = (anonymous_key, member_key)
+    rows = select(ConsentRecord).where(ConsentRecord.shopper_key.in_(keys)).order_by(ConsentRecord.id.desc()).limit(1)
+    newest = db.session.scalars(rows).first()
+    if newest is None and not browser.is_decided:
+        return browser
+    choice = Consent(newest.analytics, newest.personalisation, is_decided=True) if newest else browser
+    if newest is None or newest.shopper_key != member_key:
+        record_consent(member_key, choice, now)
+    return choice
 
 
 def change_profile(

@@ -17,9 +17,9 @@ from shop_app.core.clock import FixedClock
 from shop_app.core.shopper import Consent, Shopper
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
-from shop_app.tracking.models import TrackedEvent
+from shop_app.tracking.models import ConsentRecord, TrackedEvent
 from tests.conftest import NOW
-from tests.factories.accounts import a_member, sign_in
+from tests.factories.accounts import EMAIL, PASSWORD, a_member, sign_in
 from tests.factories.catalog import a_product
 from tests.factories.shoppers import a_shopper
 
@@ -172,3 +172,46 @@ def test_the_next_person_of_the_browser_starts_empty(app: Flask, client: FlaskCl
 
     assert "nothing in it yet" in client.get("/cart").text
     assert "Nothing here yet" in client.get("/wishlist").text
+
+
+def choice_of(key: str) -> list[tuple[bool, bool]]:
+    rows = select(ConsentRecord).where(ConsentRecord.shopper_key == key).order_by(ConsentRecord.id)
+    return [(row.analytics, row.personalisation) for row in db.session.scalars(rows)]
+
+
+def test_a_choice_made_before_signing_in_is_the_accounts(app: Flask, client: FlaskClient, clock: FixedClock) -> None:
+    _, key = a_member(app, now=clock.now())
+    client.post("/consent", data={"choice": "all"})
+
+    sign_in(client)
+    sign_in(second := app.test_client())
+
+    with app.app_context():
+        assert choice_of(key) == [(True, True)]
+    with second.session_transaction() as session:
+        assert session["consent"] == [True, True]
+
+
+def test_the_newest_choice_wins(app: Flask, client: FlaskClient, clock: FixedClock) -> None:
+    _, key = a_member(app, now=clock.now())
+    sign_in(client)
+    client.post("/consent", data={"choice": "all"})
+    stranger = app.test_client()
+    stranger.post("/consent", data={"choice": "essential"})
+
+    sign_in(stranger)
+
+    with app.app_context():
+        assert choice_of(key) == [(True, True), (False, False)]
+
+
+def test_a_browser_that_refuses_by_header_moves_no_history(app: Flask, client: FlaskClient, clock: FixedClock) -> None:
+    _, key = a_member(app, now=clock.now())
+    client.post("/consent", data={"choice": "all"})
+    client.post("/cart/lines", data={"sku": "A-1"})
+
+    client.post("/sign-in", data={"email": EMAIL, "password": PASSWORD}, headers={"Sec-GPC": "1"})
+
+    with app.app_context():
+        assert key not in db.session.scalars(select(TrackedEvent.shopper_key)).all()
+        assert basket(key) == {"A-1": 1}
