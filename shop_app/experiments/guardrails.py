@@ -16,7 +16,7 @@ from shop_app.experiments.statistics.group_sequential import Spending, bounds
 from shop_app.experiments.statistics.moments import Moments
 from shop_app.experiments.statistics.sequences import confidence_sequence
 
-FALSE_STOP = 0.01  # chance of ever stopping a variant that does no harm
+FALSE_STOP = 0.006  # chance of ever stopping a variant that does no harm: well below the promised 1 %
 SHARE_AFTER_PLAN = 0.05  # part of that chance kept for the time after the planned sample
 SMALLEST_STEP = 0.005  # share of the plan between two looks: closer ones read nothing and cost computing time
 FEWEST_UNITS = 200  # per arm, before a normal approximation of a rate may stop anything

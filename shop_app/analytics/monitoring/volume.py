@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,8 +56,10 @@ def count_tail(count: int, total_before: int, weeks: int) -> float:
 
     Jeffreys prior; the uncertainty of the rate is part of the answer, so short histories do not cry wolf.
     """
-    law = stats.nbinom(total_before + 0.5, weeks / (weeks + 1))
-    return float(min(1.0, 2 * min(law.cdf(count), law.sf(count - 1))))
+    shape, success = total_before + 0.5, weeks / (weeks + 1)
+    at_most = special.betainc(shape, count + 1, success)  # the negative binomial's cdf
+    at_least = special.betaincc(shape, count, success) if count else 1.0
+    return float(min(1.0, 2 * min(at_most, at_least)))
 
 
 def hour_of_week(at: datetime) -> int:
@@ -78,9 +80,8 @@ class HourOfWeekBaseline:
         self._weeks = weeks.astype(float)
         known = ~np.isnan(self._weeks)
         self._known = known.sum(axis=0)
-        medians = np.array(
-            [np.median(column[mask]) if mask.any() else math.nan for column, mask in self._columns(known)]
-        )
+        medians = np.full(HOURS_PER_WEEK, math.nan)
+        medians[self._known > 0] = np.nanmedian(self._weeks[:, self._known > 0], axis=0)
         self._medians = medians
         residuals = (_stabilised(self._weeks) - _stabilised(medians)[None, :])[known]
         # a median of few weeks is pulled towards its own points, so the pooled spread is too small by √(1 − 1/weeks)
@@ -109,9 +110,6 @@ class HourOfWeekBaseline:
         return VolumeReading(
             count, expected, tail, is_tail=True, change=_direction(count - expected, tail <= TAIL_LIMIT)
         )
-
-    def _columns(self, known: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        return [(self._weeks[:, hour], known[:, hour]) for hour in range(HOURS_PER_WEEK)]
 
 
 def _direction(signed: float, is_anomaly: bool) -> Change | None:  # noqa: FBT001 - a private two-word answer

@@ -156,3 +156,11 @@ def test_sign_test():
     assert comparisons.sign_test(60, 40) == near(0.0568879)
     assert comparisons.sign_test(550, 450) == near(0.00173054)
     assert comparisons.sign_test(0, 0) == 1.0
+
+
+def test_values_printed_by_spotify_confidence():
+    shares = comparisons.z_test(moments.of_proportion(200, 4000), moments.of_proportion(250, 4000))
+    means = comparisons.welch_test(Moments(1000, 10, 4**2), Moments(900, 10.5, 4.5**2))
+
+    assert (shares.p_value, shares.low, shares.high) == pytest.approx((0.015256, 0.002406, 0.022594), abs=5e-7)
+    assert (means.p_value, means.low, means.high) == pytest.approx((0.010909, 0.11517, 0.88483), abs=5e-6)
