@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import requests
+from playwright.sync_api import Page
 
 from scripts.local_shop import LocalShop, local_shop
+from tests.e2e.pages.qa import Qa
+from tests.e2e.pages.shop import Visit
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,31 +38,21 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     }
 
 
-class Qa:
-    """The QA routes: what arrived, deliver now, travel in time, break the recommender."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def arrived(self) -> list[dict[str, Any]]:
-        """Deliver everything, then list what Recsys has."""
-        self.post("drain")
-        return self.get("events/good")
-
-    def get(self, path: str) -> Any:
-        response = requests.get(f"{self.url}/__qa__/{path}", timeout=30)
-        response.raise_for_status()
-        return response.json()
-
-    def post(self, path: str, **body: Any) -> Any:
-        response = requests.post(f"{self.url}/__qa__/{path}", json=body, timeout=60)
-        response.raise_for_status()
-        return response.json()
-
-
 @pytest.fixture
 def qa(base_url: str) -> Iterator[Qa]:
     qa = Qa(base_url)
     qa.post("events/reset")
     yield qa
-    qa.post("recsys", mode="normal")
+    qa.post("recsys", mode="normal", writes="normal")
+    qa.post("clock", reset=True)
+
+
+@pytest.fixture
+def visit(page: Page, qa: Qa) -> Visit:
+    page.set_default_timeout(10_000)
+    return Visit(page, qa)
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_context_args, "viewport": {"width": 1280, "height": 1000}, "reduced_motion": "reduce"}

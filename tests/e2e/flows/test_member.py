@@ -1,0 +1,61 @@
+"""A member's journeys: signed in, with a history, buying again."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.pages.qa import Qa
+from tests.e2e.pages.shop import Visit
+
+MEMBER = ("shopper@example.com", "shop-with-joy")
+
+
+def sign_in(page: Page) -> None:
+    page.goto("/sign-in")
+    page.get_by_label("E-mail").fill(MEMBER[0])
+    page.get_by_label("Password", exact=True).fill(MEMBER[1])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", level=1)).not_to_have_text("Sign in")
+
+
+@pytest.mark.ticket("RS-037", "RS-086")
+def test_a_member_buys_again_from_the_orders_page(visit: Visit) -> None:
+    sign_in(visit.page)
+    visit.qa.post("events/reset")
+    visit.open("/orders")
+    if visit.page.get_by_role("button", name="Accept all").count():
+        visit.accept_all()
+    widget = visit.page.locator("#w-orders-buy-again")
+    widget.scroll_into_view_if_needed()
+    expect(
+        visit.page.locator(
+            "#w-orders-buy-again[data-widget-state=ready], #w-orders-buy-again[data-widget-state=fallback]"
+        )
+    ).to_be_visible()
+    first = next(card for card in visit.dwell() if card.widget == "buy_again")
+    visit.follow(first)
+    visit.add_to_basket(via=first)
+
+    visit.check_out(email=None)
+
+    visit.expect_purchase([(first.item, first)])
+    visit.assert_events()
+    users = {event["user_id"] for event in visit.qa.get("events/good")}
+    assert len(users) == 1
+    assert users.pop().startswith("u_")
+
+
+@pytest.mark.ticket("RS-014")
+def test_signing_in_takes_the_basket_along(visit: Visit, qa: Qa) -> None:
+    visit.open("/")
+    visit.accept_all()
+    first = visit.meet("top_picks")
+    title = visit.card(first).get_by_role("heading").inner_text()
+    visit.follow(first)
+    visit.add_to_basket(via=first)
+
+    sign_in(visit.page)
+    visit.page.goto("/cart")
+
+    expect(visit.page.get_by_role("heading", name=title)).to_be_visible()
+    keys = {event["user_id"] for event in qa.arrived()}
+    assert {key[:2] for key in keys} == {"u_"}
