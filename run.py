@@ -19,17 +19,14 @@ import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shop_app.catalog.demo.logins import LOGINS
+
 ROOT = Path(__file__).parent
 STOP_WITHIN_S = 10
 START_WITHIN_S = 60
 MAX_SOCKET_PATH = 100
 """Unix socket paths end at about 107 bytes."""
 PR_SET_PDEATHSIG = 1
-LOGINS = (
-    ("shopper", "shopper@example.com", "shop-with-joy"),
-    ("QA", "qa@example.com", "check-each-event"),
-    ("admin", "admin@example.com", "mind-the-margins"),
-)
 
 
 @dataclass
@@ -216,8 +213,8 @@ def _wait_until_up(port: int, running: list[Child], var: Path) -> None:
 
 def _greet(port: int) -> None:
     print(f"\n  The shop is open:  http://127.0.0.1:{port}\n  The console:       http://127.0.0.1:{port}/admin\n")
-    for role, email, password in LOGINS:
-        print(f"  {role:<8} {email:<22} {password}")
+    for (email, password, _, _), who in zip(LOGINS, ("shopper", "QA", "admin"), strict=True):
+        print(f"  {who:<8} {email:<22} {password}")
     print("\n  Ctrl-C stops everything; the data stays in var/.\n", flush=True)
 
 

@@ -98,8 +98,6 @@ def _seed(scenario: str) -> None:
     with _progress("Seeding the demo") as progress:
         products, history = loading.seed(scenario, _gateway(), _now(), progress)
     _report(products, history)
-    for email, password, _, role in loading.LOGINS:
-        click.echo(f"  {role:<8} {email:<22} {password}")
 
 
 def _hand_over() -> None:

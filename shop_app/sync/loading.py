@@ -14,6 +14,7 @@ from shop_app.accounts.models import User
 from shop_app.accounts.services import create_user, find_user
 from shop_app.catalog.demo.catalogue import demo_catalogue
 from shop_app.catalog.demo.edge import edge_catalogue
+from shop_app.catalog.demo.logins import LOGINS
 from shop_app.catalog.demo.shoppers import DEMO_SHOPPER, Street
 from shop_app.catalog.importing.history import History, median_prices, read_history
 from shop_app.catalog.importing.products import Defaults, product_rows
@@ -32,12 +33,6 @@ from shop_app.tracking.consent import record_consent
 SEED = 7
 SMALL_SHOPPERS = 12
 SCENARIOS = ("small", "demo", "edge")
-LOGINS = (
-    (DEMO_SHOPPER, "picnic-blanket-42", "Robin Hale", "shopper"),
-    ("qa@example.com", "probe-the-basket-7", "Sam Quill", "viewer"),
-    ("admin@example.com", "keys-to-the-shop-9", "Alex Marsh", "owner"),
-)
-"""E-mail, password, name and role of the demo's three people. Only the demo makes them."""
 CATALOGUE_NAMES = ("items", "products", "catalogue", "catalog")
 HISTORY_NAMES = ("events", "transactions", "history", "orders")
 Progress = Callable[[int], object]

@@ -3,10 +3,11 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from shop_app.catalog.demo.logins import LOGINS
 from tests.e2e.pages.qa import Qa
 from tests.e2e.pages.shop import Visit
 
-MEMBER = ("shopper@example.com", "shop-with-joy")
+MEMBER = LOGINS[0]
 
 
 def sign_in(page: Page) -> None:

@@ -7,11 +7,13 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.pages.qa import Qa
+from tests.e2e.pages.shop import fill_address
 
 
 @pytest.fixture
 def plain(browser: Browser, base_url: str) -> Iterator[Page]:
     context = browser.new_context(java_script_enabled=False, base_url=base_url, viewport={"width": 375, "height": 800})
+    context.set_default_timeout(10_000)
     yield context.new_page()
     context.close()
 
@@ -27,13 +29,7 @@ def test_search_choose_buy(plain: Page, qa: Qa) -> None:
     plain.get_by_role("button", name="Add to basket").click()
     plain.get_by_role("link", name="Go to checkout").click()
     plain.get_by_label("E-mail").fill("ada@example.com")
-    for label, text in {
-        "Full name": "Ada Byron",
-        "Address": "12 St James Square",
-        "Town": "London",
-        "Postcode": "SW1Y 4JH",
-    }.items():
-        plain.get_by_label(re.compile(f"^{label}")).first.fill(text)
+    fill_address(plain)
     plain.get_by_role("button", name="Pay and place the order").click()
 
     expect(plain.get_by_role("heading", level=1)).to_have_text(re.compile(r"^Order RS-"))
