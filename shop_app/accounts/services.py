@@ -15,6 +15,7 @@ from shop_app.catalog.models import Product
 from shop_app.core.errors import Conflict, InvalidInput, NotFound
 from shop_app.core.ids import new_member_key
 from shop_app.core.shopper import Consent, Shopper
+from shop_app.experiments.services import carry_over
 from shop_app.extensions import db, insert_into, rows_changed
 from shop_app.outbox.services import mark_changed
 from shop_app.tracking.consent import record_consent
@@ -98,7 +99,8 @@ def note_sign_in(user: User, password: str, *, device: str, now: datetime) -> No
 
 
 def merge_anonymous(anonymous_key: str, shopper: Shopper, now: datetime) -> Merge:
-    """Give the member, `shopper`, what they did before signing in (RS-014): basket, wishlist, tracked events.
+    """Give the member, `shopper`, what they did before signing in (RS-014): basket, wishlist, arms of
+    experiments, tracked events.
 
     Once per anonymous key: twice, from two devices or raced, the first transaction does it and the others change
     nothing. Events follow only with consent to personalisation; `identity_merge` tells delivery whom they belonged to.
@@ -107,6 +109,7 @@ def merge_anonymous(anonymous_key: str, shopper: Shopper, now: datetime) -> Merg
     statement = insert_into(IdentityMerge).values(row).on_conflict_do_nothing().returning(IdentityMerge.id)
     if not db.session.scalars(statement).all():
         return Merge(is_new=False)
+    carry_over(anonymous_key, shopper.key)
     return Merge(
         is_new=True,
         lines=merge_carts(anonymous_key, shopper.key, now),

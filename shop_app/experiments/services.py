@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from shop_app.core.errors import Conflict, InvalidInput
 from shop_app.core.events import EventKind
-from shop_app.experiments.bucketing import HashRange, assign, free_range
+from shop_app.experiments.bucketing import HashRange, Split, assign, free_range
 from shop_app.experiments.errors import LayerIsFull
 from shop_app.experiments.guardrails import FALSE_STOP, Direction, Guardrail, HarmWatch, look_for_harm
 from shop_app.experiments.metrics import METRICS, moments_of
@@ -204,13 +204,19 @@ def _collect(experiment: Experiment, limit: int) -> int:
         if not (event.is_bot or event.is_qa)
         and experiment.started_at is not None
         and event.occurred_at >= experiment.started_at
-        and (variant := assign(split, event.shopper_key)) is not None
+        and (variant := _shown_variant(experiment, split, event)) is not None
     ]
     if not rows:
         return 0
     keys = [ExperimentUnit.experiment_id, ExperimentUnit.shopper_key]
     statement = insert_into(ExperimentUnit).values(rows).on_conflict_do_nothing(index_elements=keys)
     return len(db.session.scalars(statement.returning(ExperimentUnit.shopper_key)).all())
+
+
+def _shown_variant(experiment: Experiment, split: Split, event: TrackedEvent) -> str | None:
+    """The arm the event says was shown; a login may have moved the event to another key since. Else by the hash."""
+    named = event.meta.get("ab_bucket") if event.meta.get("experiment") == experiment.key else None
+    return named if named in split.variants else assign(split, event.shopper_key)
 
 
 def _unit_row(experiment: Experiment, event: TrackedEvent, variant: str) -> dict[str, Any]:

@@ -197,6 +197,20 @@ def test_the_arm_survives_a_login(app: Flask, clock: FixedClock) -> None:
         ]
 
 
+def test_the_arm_that_was_shown_counts_not_the_hash_of_a_later_key(app: Flask, clock: FixedClock) -> None:
+    with app.app_context():
+        experiment = start(clock)
+        by_hash = assign(queries.split_of(experiment), "u_1")
+        shown = next(variant["name"] for variant in experiment.variants if variant["name"] != by_hash)
+        meta = {"experiment": "more-cards", "ab_bucket": shown}
+        with unit_of_work(db.session):
+            db.session.add(a_tracked_event(EventKind.VIEW, "u_1", clock.now() + timedelta(minutes=1), meta=meta))
+        with unit_of_work(db.session):
+            services.collect_exposures()
+
+        assert [unit.variant for unit in queries.unit_sums(experiment)] == [shown]
+
+
 def test_a_person_who_saw_two_arms_is_left_out(app: Flask, clock: FixedClock) -> None:
     with app.app_context():
         experiment = start(clock)
