@@ -26,7 +26,7 @@ from shop_app.catalog.models import Product, ProductSales, Variant
 from shop_app.core.events import EventKind
 from shop_app.core.ids import ANONYMOUS_PREFIX, MEMBER_PREFIX
 from shop_app.core.shopper import Consent
-from shop_app.extensions import db, insert_into
+from shop_app.extensions import Base, db, insert_into
 from shop_app.orders.models import Order, OrderLine
 from shop_app.outbox.services import mark_changed
 from shop_app.recsys.gateway import RecsysGateway, RecsysUnavailable
@@ -84,16 +84,14 @@ class HistoryWriter:
         """Write a batch; the caller opens the transaction. What was stored before is recognised and left alone."""
         rows = [row for row in batch if self._is_known(row)]
         self._add_members(rows)
-        orders, bought = self._add_orders(rows)
-        events = [self._browsing(row, place) for place, row in _numbered(rows)] + bought
-        known = _known_ids([event["source_event_id"] for event in events])
-        fresh = [event for event in events if event["source_event_id"] not in known]
+        bought, repeated = self._add_orders(rows)
+        looked = [self._browsing(row, place) for place, row in _numbered(rows)]
+        known = _known_ids([event["source_event_id"] for event in looked])
+        fresh = [event for event in looked if event["source_event_id"] not in known] + bought
         self._deliver(fresh)
-        if fresh:
-            db.session.execute(insert(TrackedEvent), fresh)
-        self.tally.orders += orders
+        _insert(TrackedEvent, fresh)
         self.tally.events += len(fresh)
-        self.tally.repeated += len(events) - len(fresh)
+        self.tally.repeated += len(known) + repeated
 
     def finish(self) -> None:
         """Set what depends on a whole life: last visit, loyalty tier, the mark for Recsys."""
@@ -136,26 +134,21 @@ class HistoryWriter:
                 user_id = self._users[row.shopper][1]
                 self._seen[user_id] = max(row.at, self._seen.get(user_id, row.at))
 
-    def _add_orders(self, rows: Iterable[EventRow]) -> tuple[int, list[dict[str, Any]]]:
-        """New orders and their lines; returns how many, and the purchase events of all of them, old ones too."""
+    def _add_orders(self, rows: Iterable[EventRow]) -> tuple[list[dict[str, Any]], int]:
+        """Orders that are new, with their lines; returns their purchase events, and how many lines were known."""
         baskets: dict[str, list[EventRow]] = defaultdict(list)
         for row in rows:
             if row.type == EventKind.PURCHASE:
-                baskets[row.basket or f"{row.shopper}-{row.at.isoformat()}"].append(row)
-        numbers = {basket: _order_number(basket) for basket in baskets}
-        known = set(_in_parts(select(Order.number), Order.number, list(numbers.values())))
-        fresh = {basket: lines for basket, lines in baskets.items() if numbers[basket] not in known}
-        if fresh:
-            values = [self._order(numbers[basket], lines) for basket, lines in fresh.items()]
-            returned = db.session.execute(insert(Order).returning(Order.number, Order.id), values)
-            ids: dict[str, int] = {number: order_id for number, order_id in returned}  # noqa: C416 - rows do not type as pairs
-            lines_of = [(ids[numbers[basket]], lines) for basket, lines in fresh.items()]
-            db.session.execute(
-                insert(OrderLine), [line for order_id, lines in lines_of for line in self._lines(order_id, lines)]
-            )
-            self._count_sales(row for lines in fresh.values() for row in lines)
-        events = [self._purchase(numbers[basket], place, row) for basket, place, row in _placed(baskets)]
-        return len(fresh), events
+                baskets[_order_number(row.basket or f"{row.shopper}-{row.at.isoformat()}")].append(row)
+        known = set(_in_parts(select(Order.number), Order.number, list(baskets)))
+        fresh = {number: lines for number, lines in baskets.items() if number not in known}
+        _insert(Order, [self._order(number, lines) for number, lines in fresh.items()])
+        ids = _order_ids(list(fresh))
+        _insert(OrderLine, [line for number, lines in fresh.items() for line in self._lines(ids[number], lines)])
+        self._count_sales(row for lines in fresh.values() for row in lines)
+        self.tally.orders += len(fresh)
+        events = [self._purchase(number, place, row) for number, place, row in _placed(fresh)]
+        return events, sum(len(baskets[number]) for number in known)
 
     def _order(self, number: str, lines: Sequence[EventRow]) -> dict[str, Any]:
         first = lines[0]
@@ -206,6 +199,8 @@ class HistoryWriter:
         for row in rows:
             units[self._sold[_sku(row.item)].product_id, row.at.date()] += max(1, round(row.value))
         values = [{"product_id": p, "day": day, "units": n} for (p, day), n in sorted(units.items())]
+        if not values:
+            return
         statement = insert_into(ProductSales)
         statement = statement.on_conflict_do_update(
             index_elements=["product_id", "day"], set_={"units": ProductSales.units + statement.excluded.units}
@@ -289,6 +284,23 @@ def _numbered(rows: Iterable[EventRow]) -> Iterable[tuple[int, EventRow]]:
             fact = (row.shopper, row.item, row.type, row.at)
             yield seen[fact], row
             seen[fact] += 1
+
+
+def _insert(model: type[Base], rows: list[dict[str, Any]]) -> None:
+    """Past the unit of work, which takes as long again as the database itself."""
+    if rows:
+        db.session.connection().execute(insert(cast("Table", model.__table__)), rows)
+
+
+def _order_ids(numbers: list[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for start in range(0, len(numbers), IN_CLAUSE):
+        part = numbers[start : start + IN_CLAUSE]
+        found.update(
+            (number, order_id)
+            for number, order_id in db.session.execute(select(Order.number, Order.id).where(Order.number.in_(part)))
+        )
+    return found
 
 
 def _placed(baskets: Mapping[str, Sequence[EventRow]]) -> Iterable[tuple[str, int, EventRow]]:

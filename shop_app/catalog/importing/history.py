@@ -134,7 +134,7 @@ def _checked(found: dict[str, pa.ChunkedArray | None], count: int, first_line: i
         (NAMES["ts"][0], "is not a time", np.isnan(moments)),
         (NAMES["type"][0], f"must be one of {', '.join(TYPES)}", types < 0),
         (NAMES["value"][0], "must be above 0 and at most a million", ~((values > 0) & (values <= MAX_VALUE))),
-        (NAMES["price"][0], "must not be negative or missing", ~(prices >= 0)),
+        (NAMES["price"][0], "must be a number, not below 0", ~(prices >= 0)),
     )
     is_bad = np.zeros(count, dtype=bool)
     errors: list[RowError] = []
@@ -175,14 +175,17 @@ def _texts(column: pa.ChunkedArray | None, count: int) -> pa.Array:
 
 
 def _numbers(column: pa.ChunkedArray | None, count: int, absent: float) -> Floats:
+    """Numbers; `absent` where the column or the cell is empty, NaN where the cell is none."""
     if column is None:
         return np.full(count, absent)
     if pa.types.is_string(column.type):
-        return np.array([_number(text) for text in column.to_pylist()])
-    return np.asarray(pc.fill_null(column.cast(pa.float64()), float("nan")).to_numpy(), dtype=np.float64)
+        return np.array([_number(text, absent) for text in column.to_pylist()])
+    return np.asarray(pc.fill_null(column.cast(pa.float64()), absent).to_numpy(), dtype=np.float64)
 
 
-def _number(text: str | None) -> float:
+def _number(text: str | None, absent: float) -> float:
+    if not (text or "").strip():
+        return absent
     try:
         return float(text or "")
     except ValueError:
@@ -190,20 +193,20 @@ def _number(text: str | None) -> float:
 
 
 def _moments(column: Any) -> Floats:
-    """Unix seconds; times without a zone are taken as UTC, texts as ISO 8601."""
+    """Unix seconds; times without a zone are taken as UTC, texts as ISO 8601 or unix seconds."""
     if pa.types.is_timestamp(column.type):
         whole = column.cast(pa.timestamp("us", tz=column.type.tz)).cast(pa.int64())
         return _numbers(whole, len(column), 0.0) / 1e6
     if pa.types.is_string(column.type):
         return np.array([_moment(text) for text in column.to_pylist()])
-    return _numbers(column, len(column), 0.0)
+    return _numbers(column, len(column), float("nan"))
 
 
 def _moment(text: str | None) -> float:
     try:
         at = datetime.fromisoformat((text or "").strip())
     except ValueError:
-        return float("nan")
+        return _number(text, float("nan"))
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
