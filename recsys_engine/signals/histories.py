@@ -54,7 +54,7 @@ class Histories:
         else:
             matrix, size = own
             if size == len(matrix):
-                matrix = np.concatenate([matrix, np.empty_like(matrix)])
+                matrix = np.concatenate([matrix, np.empty((max(_FIRST_CAPACITY, size), 5))])
         matrix[size] = row
         self._own[user] = (matrix, size + 1)
 
