@@ -155,11 +155,17 @@ class RuleEffects:
     """Merchandising rules resolved to item indices.
 
     ``blocked`` and ``boosts`` map item → ids of the rules (and the summed factor); ``pins`` are in order.
+    Only boosted items in ``injected`` enter a list that no generator put them on.
     """
 
     blocked: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     pins: Sequence[tuple[int, str]] = ()
     boosts: Mapping[int, tuple[float, tuple[str, ...]]] = field(default_factory=dict)
+    injected: frozenset[int] = frozenset()
+
+    def items(self) -> set[int]:
+        """Every item some rule speaks of."""
+        return {*self.blocked, *self.boosts, *(item for item, _ in self.pins)}
 
 
 NO_RULES = RuleEffects()

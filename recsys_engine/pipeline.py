@@ -119,7 +119,9 @@ def _gather(job: Job) -> list[Found]:
 
 
 def _with_rule_items(found: list[Found], rules: RuleEffects) -> list[Found]:
-    wanted = [item for item, _ in rules.pins] + [item for item, (delta, _) in rules.boosts.items() if delta > 0]
+    wanted = [item for item, _ in rules.pins] + [
+        item for item, (delta, _) in rules.boosts.items() if delta > 0 and item in rules.injected
+    ]
     return [*found, ("rule", np.array(wanted, np.int64))] if wanted else found
 
 

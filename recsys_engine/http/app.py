@@ -15,16 +15,18 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from recsys_engine.contract.checks import depth, is_encodable, is_valid_id
 from recsys_engine.contract.errors import ContractError, EngineUnavailableError
 from recsys_engine.contract.limits import MAX_BODY_BYTES, MAX_JSON_DEPTH
+from recsys_engine.http.control_routes import CONTROL_ROUTES
 from recsys_engine.http.guard import RateLimit, authorise, key_of, org_of
 from recsys_engine.http.metrics import Metrics
 from recsys_engine.http.openapi import openapi
 from recsys_engine.http.routes import ROUTES, Call, Route
 from recsys_engine.http.settings import ServerSettings
 from recsys_engine.http.tenants import Tenants
-from recsys_engine.service.engine import new_id
+from recsys_engine.service.intake import new_id
 
 log = logging.getLogger(__name__)
 
+ALL_ROUTES = (*ROUTES, *CONTROL_ROUTES)
 OPEN_PATHS = frozenset({"/health", "/readyz", "/version", "/metrics", "/openapi.json"})
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -48,7 +50,7 @@ def create_engine_app(settings: ServerSettings, clock: Callable[[], datetime] | 
     app.extensions["recsys_server"] = server
     app.before_request(partial(_admit, server))
     app.after_request(partial(_finish, server))
-    for route in ROUTES:
+    for route in ALL_ROUTES:
         endpoint = f"{route.method} {route.path}"
         app.add_url_rule(route.path, endpoint, partial(_answer, server, route), methods=[route.method])
     _add_operations(app, server)
@@ -75,17 +77,19 @@ def _admit(server: Server) -> None:
         raise ContractError("rate_limited", "too many requests", {"retry_after_s": g.retry_after})
 
 
-_ROLE_OF = {f"{route.method} {route.path}": route.role for route in ROUTES}
+_ROLE_OF = {f"{route.method} {route.path}": route.role for route in ALL_ROUTES}
 
 
 def _answer(server: Server, route: Route, **path: str) -> Response:
-    body = _body() if route.method in {"POST", "PUT"} else {}
+    body = _body(route_allows_empty=route.path.endswith("/cancel")) if route.method in {"POST", "PUT"} else {}
     call = Call(partial(server.tenants.engine, g.org_id), body, request.args, path, g.request_id)
     return _json(route.handler(call), route.status)
 
 
-def _body() -> dict[str, Any]:
+def _body(*, route_allows_empty: bool) -> dict[str, Any]:
     raw = request.get_data(cache=False)
+    if not raw.strip() and route_allows_empty:
+        return {}
     if not raw.strip():
         raise ContractError("invalid_json", "the body is empty")
     try:
@@ -170,7 +174,7 @@ def _crashed(error: Exception) -> Response:
 
 
 def _add_operations(app: Flask, server: Server) -> None:
-    document = openapi(ROUTES)
+    document = openapi(ALL_ROUTES)
 
     def health() -> Response:
         return _json({"status": "ok"})

@@ -54,7 +54,11 @@ class Call:
 
     def engine_or_default(self) -> Engine:
         """As ``engine``, with ``default`` for an absent namespace."""
-        return self.engine_of(self._namespace() or DEFAULT_NAMESPACE)
+        return self.engine_of(self.namespace_or_default())
+
+    def namespace_or_default(self) -> str:
+        """The namespace of the call, ``default`` when absent."""
+        return self._namespace() or DEFAULT_NAMESPACE
 
     def _namespace(self) -> str:
         value = self.body.get("namespace") or self.query.get("namespace") or ""
@@ -117,16 +121,17 @@ def _moved(refusal: Any, places: list[int]) -> Any:
 
 
 def recommend(call: Call) -> Any:
-    request = _named(parse_recommend(call.body), call)
+    request = named(parse_recommend(call.body), call)
     return recommendations_json(call.engine_or_default().recommend(request))
 
 
 def rerank(call: Call) -> Any:
     request, candidates = parse_rerank(call.body)
-    return recommendations_json(call.engine_or_default().rerank(_named(request, call), candidates))
+    return recommendations_json(call.engine_or_default().rerank(named(request, call), candidates))
 
 
-def _named(request: Any, call: Call) -> Any:
+def named(request: Any, call: Call) -> Any:
+    """The request under the id of its HTTP call."""
     return replace(request, request_id=call.request_id)
 
 
@@ -137,15 +142,15 @@ def similar(call: Call) -> Any:
 
 
 def list_items(call: Call) -> Any:
-    return page_json(call.engine().list_items(_page_query(call)), stored_item_json)
+    return page_json(call.engine().archive.list_items(_page_query(call)), stored_item_json)
 
 
 def list_users(call: Call) -> Any:
-    return page_json(call.engine().list_users(_page_query(call)), stored_user_json)
+    return page_json(call.engine().archive.list_users(_page_query(call)), stored_user_json)
 
 
 def list_events(call: Call) -> Any:
-    return page_json(call.engine().list_events(_page_query(call)), stored_event_json)
+    return page_json(call.engine().archive.list_events(_page_query(call)), stored_event_json)
 
 
 def _page_query(call: Call) -> PageQuery:
@@ -169,15 +174,15 @@ def _whole(value: str | None, default: int) -> int:
 
 
 def delete_items(call: Call) -> Any:
-    return _deleted(call.engine().delete_items(parse_filter(call.body)))
+    return _deleted(call.engine().archive.delete_items(parse_filter(call.body)))
 
 
 def delete_users(call: Call) -> Any:
-    return _deleted(call.engine().delete_users(parse_filter(call.body)))
+    return _deleted(call.engine().archive.delete_users(parse_filter(call.body)))
 
 
 def delete_events(call: Call) -> Any:
-    return _deleted(call.engine().delete_events(parse_filter(call.body)))
+    return _deleted(call.engine().archive.delete_events(parse_filter(call.body)))
 
 
 def _deleted(result: Any) -> Any:
@@ -185,7 +190,7 @@ def _deleted(result: Any) -> Any:
 
 
 def forget_users(call: Call) -> Any:
-    result = call.engine().forget_users(parse_user_ids(call.body))
+    result = call.engine().archive.forget_users(parse_user_ids(call.body))
     return {
         "users": result.users,
         "events": result.events,

@@ -1,50 +1,44 @@
 """The verbs of the contract for one organisation and namespace."""
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-from sqlalchemy import Connection, Table, delete
+import numpy as np
+from sqlalchemy import Connection
 
 from recsys_engine.contract import (
     BatchResult,
     ContractError,
-    DeleteFilter,
-    DeleteResult,
     EngineUnavailableError,
     Event,
     EventsResult,
     EventTypeConfig,
-    ForgetResult,
     Health,
     Item,
-    Page,
-    PageQuery,
     Recommendations,
     RecommendRequest,
     RerankCandidate,
     SimilarItems,
-    StoredItem,
-    StoredUser,
     User,
 )
 from recsys_engine.contract.checks import check_event_type, check_item, check_request, check_user, is_valid_id
+from recsys_engine.contract.control import Decide, MissingVerdict, PolicyChoice
 from recsys_engine.contract.limits import (
     MAX_EVENTS_PER_CALL,
     MAX_ITEMS_PER_CALL,
-    MAX_K,
-    MAX_PAGE,
-    MAX_RERANK_ITEMS,
     MAX_USERS_PER_CALL,
 )
 from recsys_engine.contract.requests import Context
+from recsys_engine.service.archive import Archive
+from recsys_engine.service.bandit import Bandit
+from recsys_engine.service.control import Control
+from recsys_engine.service.decision_log import DecisionLog
+from recsys_engine.service.intake import check_candidates, check_size, new_id
 from recsys_engine.service.models import ModelFile
 from recsys_engine.service.ranking import Ranking, Served
 from recsys_engine.service.replica import Heartbeat, Replica
@@ -56,23 +50,19 @@ from recsys_engine.service.settings import (
     settings_from,
     shortest_half_life_ms,
 )
+from recsys_engine.service.steering import Steering
 from recsys_engine.signals.ranking.from_state import lessons_from
 from recsys_engine.signals.state import CounterSettings, LiveState
-from recsys_engine.store import pages
+from recsys_engine.stages.filters import why_refused
 from recsys_engine.store.database import Database, head, lock_head, move_head, tenant_id
-from recsys_engine.store.decisions import Decision, forget_decisions, write_decisions
 from recsys_engine.store.documents import all_documents, put_document
 from recsys_engine.store.ingest import append_events, to_us, upsert_items, upsert_users
 from recsys_engine.store.log import append_operation
-from recsys_engine.store.tables import events, items, users
 
 if TYPE_CHECKING:
     from recsys_engine.signals.learned import FittedModel
 
 MAX_TAIL_LAG_S = 5.0
-DECISION_BUFFER = 10_000
-"""Decisions waiting for the background thread; beyond this the oldest are dropped. Events never wait here."""
-_USER_HASH_SALT = "recsys"
 
 
 class Engine:
@@ -95,7 +85,6 @@ class Engine:
         self._org_id = org_id
         self._namespace = namespace
         self._clock = clock
-        self._decision_sample_rate = decision_sample_rate
         self._setup = threading.Lock()
         self._tenant: int | None = None
         self._replica: Replica | None = None
@@ -103,15 +92,19 @@ class Engine:
         self._model_folder = model_folder
         self._model_file: ModelFile | None = None
         self._model: FittedModel | None = None
+        self._steering = Steering(self._stored)
         self._ranking: Ranking | None = None
-        self._decisions: deque[Decision] = deque(maxlen=DECISION_BUFFER)
+        self.decisions = DecisionLog(namespace, decision_sample_rate, self.reading, self.writing)
+        self.archive = Archive(self.reading, self.writing, self.decisions, self._follow)
+        self.control = Control(self)
+        self.bandit = Bandit(self.control.policies, self.reading, self.writing, clock, self.decisions.user_hash)
         self._heart = Heartbeat(self._beat)
 
     # -- ingestion -------------------------------------------------------------------------------------------------
 
     def upsert_items(self, batch: Sequence[Item]) -> BatchResult:
         """Insert or update items; the whole batch is checked before anything is written."""
-        _check_size(batch, MAX_ITEMS_PER_CALL, "items")
+        check_size(batch, MAX_ITEMS_PER_CALL, "items")
         for index, item in enumerate(batch):
             check_item(item, index)
         if batch:
@@ -122,7 +115,7 @@ class Engine:
 
     def upsert_users(self, batch: Sequence[User]) -> BatchResult:
         """Insert or update users; the whole batch is checked before anything is written."""
-        _check_size(batch, MAX_USERS_PER_CALL, "users")
+        check_size(batch, MAX_USERS_PER_CALL, "users")
         for index, user in enumerate(batch):
             check_user(user, index)
         if batch:
@@ -133,7 +126,7 @@ class Engine:
 
     def send_events(self, batch: Sequence[Event]) -> EventsResult:
         """Append events, each judged alone; this process's next list already knows them."""
-        _check_size(batch, MAX_EVENTS_PER_CALL, "events")
+        check_size(batch, MAX_EVENTS_PER_CALL, "events")
         if not batch:
             return EventsResult(0)
         with self._database.write() as connection:
@@ -149,12 +142,33 @@ class Engine:
 
     def recommend(self, request: RecommendRequest) -> Recommendations:
         """A ranked list."""
-        return self._serve(request, None).answer
+        return self.serve(request).answer
 
     def rerank(self, request: RecommendRequest, candidates: Sequence[RerankCandidate]) -> Recommendations:
         """Order the given items only (rules may add theirs)."""
-        _check_candidates(candidates)
-        return self._serve(replace(request, k=min(request.k, max(len(candidates), 1))), candidates).answer
+        check_candidates(candidates)
+        return self.serve(replace(request, k=min(request.k, max(len(candidates), 1))), candidates).answer
+
+    def recommend_by_bandit(self, request: RecommendRequest, ask: Decide) -> tuple[Recommendations, PolicyChoice]:
+        """A list by the policy the bandit draws; the request's own overrides still beat the policy's knobs."""
+        check_request(request)
+        choice, policy = self.bandit.decide(ask, request.request_id or new_id())
+        return self.serve(request, policy=policy.knobs).answer, choice
+
+    def explain_missing(self, request: RecommendRequest, item_id: str) -> MissingVerdict:
+        """At which stage an item falls out of this request's list, and why; or the rank it gets."""
+        served = self.serve(request, is_detailed=True)
+        rank = next((place.rank for place in served.answer.items if place.item_id == item_id), None)
+        if rank is not None:
+            return MissingVerdict(item_id, "served", "listed", rank)
+        item = self.live_state().catalog.index.get(item_id)
+        if item is None:
+            return MissingVerdict(item_id, "catalog", "unknown_item")
+        stage, reason = served.outcome.trace.dropped.get(item, ("", ""))
+        if stage:
+            return MissingVerdict(item_id, stage, reason)
+        refused = [name for name, mask in why_refused(served.query.shelf, served.limits, np.array([item])) if mask[0]]
+        return MissingVerdict(item_id, *(("filters", refused[0]) if refused else ("candidates", "not_retrieved")))
 
     def similar(self, item_id: str, k: int) -> SimilarItems:
         """Available neighbours of an item, best first; empty when it is unknown."""
@@ -165,10 +179,18 @@ class Engine:
         if not known:
             return SimilarItems(new_id(), ())
         request = RecommendRequest(k=k, context=Context("pdp.similar", item_id), include_reasons=True)
-        answer = self._serve(request, None).answer
+        answer = self.serve(request).answer
         return SimilarItems(answer.request_id, answer.items)
 
-    def _serve(self, request: RecommendRequest, candidates: Sequence[RerankCandidate] | None) -> Served:
+    def serve(
+        self,
+        request: RecommendRequest,
+        candidates: Sequence[RerankCandidate] | None = None,
+        *,
+        policy: Mapping[str, Any] | None = None,
+        is_detailed: bool = False,
+    ) -> Served:
+        """A list with its inside view; ``policy`` holds the knobs of a bandit arm. A detailed run is not logged."""
         check_request(request)
         replica = self._live()
         request_id = request.request_id or new_id()
@@ -177,97 +199,21 @@ class Engine:
             state = replica.state()
             if self._ranking is None:
                 raise EngineUnavailableError("the model is loading", retry_after_s=1.0)
-            served = self._ranking.recommend(request, request_id, self._stored, now.timestamp(), candidates=candidates)
-            seq = state.seq
-        if self._is_sampled(request_id):
-            self._decisions.append(self._decision(request, served, now, seq))
-        return served
-
-    def _is_sampled(self, request_id: str) -> bool:
-        if self._decision_sample_rate >= 1:
-            return True
-        return int(sha256(request_id.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF < self._decision_sample_rate
-
-    def _decision(self, request: RecommendRequest, served: Served, now: datetime, seq: int) -> Decision:
-        answer = served.answer
-        body = {
-            "k": request.k,
-            "settings": self._stored.digest,
-            "model_version": answer.model_version,
-            "final_items": [
-                {
-                    "item_id": item.item_id,
-                    "score": item.score,
-                    "how": choice.how,
-                    "propensity": choice.propensity,
-                    "sources": served.outcome.sources(choice.row),
-                }
-                for item, choice in zip(answer.items, served.outcome.choices, strict=True)
-            ],
-        }
-        user_hash = self.user_hash(request.user_id) if request.user_id else None
-        return Decision(str(uuid4()), answer.request_id, to_us(now), request.context.surface, user_hash, seq, body)
-
-    def user_hash(self, user_id: str) -> str:
-        """How decisions name a user: SHA-256 of ``namespace:user_id:salt``."""
-        return sha256(f"{self._namespace}:{user_id}:{_USER_HASH_SALT}".encode()).hexdigest()
-
-    # -- data management -------------------------------------------------------------------------------------------
-
-    def list_items(self, query: PageQuery) -> Page[StoredItem]:
-        """Stored items, newest first."""
-        with self._read() as connection:
-            return pages.item_page(connection, self._tenant_of(connection), _bounded(query))
-
-    def list_users(self, query: PageQuery) -> Page[StoredUser]:
-        """Stored users, newest first."""
-        with self._read() as connection:
-            return pages.user_page(connection, self._tenant_of(connection), _bounded(query))
-
-    def list_events(self, query: PageQuery) -> Page[Event]:
-        """Stored events, newest first."""
-        with self._read() as connection:
-            return pages.event_page(connection, self._tenant_of(connection), _bounded(query))
-
-    def delete_items(self, which: DeleteFilter) -> DeleteResult:
-        """Delete items by id or age."""
-        return self._delete(items, which, "item_id", "items_deleted")
-
-    def delete_users(self, which: DeleteFilter) -> DeleteResult:
-        """Delete users by id or age; their events stay (see ``forget_users``)."""
-        return self._delete(users, which, "user_id", "users_deleted")
-
-    def delete_events(self, which: DeleteFilter) -> DeleteResult:
-        """Delete events and what they taught."""
-        return self._delete(events, which, "user_id", "events_deleted")
-
-    def _delete(self, table: Table, which: DeleteFilter, key: str, kind: str) -> DeleteResult:
-        with self._database.write() as connection:
-            tenant = self._tenant_of(connection)
-            seq, _ = lock_head(connection, tenant)
-            count, touched = pages.delete_rows(connection, table, tenant, which, key)
-            payload = (
-                {"ids": touched} if key == "item_id" else {"user_hashes": [self.user_hash(id_) for id_ in touched]}
+            traits = state.traits.get(request.user_id or "", {})
+            steer = self._steering.for_request(request, traits, state.catalog, now, policy)
+            served = self._ranking.recommend(
+                request,
+                request_id,
+                self._stored,
+                now.timestamp(),
+                steer=steer,
+                candidates=candidates,
+                is_detailed=is_detailed,
             )
-            append_operation(connection, tenant, seq + 1, kind, payload)
-            move_head(connection, tenant, seq + 1)
-        self._follow()
-        return DeleteResult(count, f"{table.name.removeprefix('engine_').capitalize()} deleted successfully")
-
-    def forget_users(self, user_ids: Sequence[str]) -> ForgetResult:
-        """Erase people: rows, events, decisions and their exact contribution to every signal."""
-        _check_size(user_ids, MAX_USERS_PER_CALL, "users")
-        self.flush_decisions()
-        with self._database.write() as connection:
-            tenant = self._tenant_of(connection)
-            seq, _ = lock_head(connection, tenant)
-            gone = [_delete_people(connection, table, tenant, user_ids) for table in (users, events)]
-            hashes = [self.user_hash(user_id) for user_id in user_ids]
-            lists = forget_decisions(connection, tenant, hashes)
-            append_operation(connection, tenant, seq + 1, "users_forgotten", {"user_hashes": hashes})
-            move_head(connection, tenant, seq + 1)
-        self._follow()
-        return ForgetResult(users=gone[0], events=gone[1], decisions=lists, bandit_contexts=0)
+            seq = state.seq
+        if not is_detailed:
+            self.decisions.note(request, served, now, seq, self._stored.digest)
+        return served
 
     # -- settings --------------------------------------------------------------------------------------------------
 
@@ -280,15 +226,36 @@ class Engine:
         """Set weights and half-lives; a changed half-life rebuilds the counters."""
         for config in types:
             check_event_type(config)
+        now_us = to_us(self._clock())
+
+        def change(connection: Connection, tenant: int) -> None:
+            for config in types:
+                put_document(connection, tenant, (EVENT_TYPE, str(config.type)), asdict(config), now_us)
+
+        self.change_settings(change, kind="rebuild")
+
+    def change_settings(self, change: Callable[[Connection, int], None], *, kind: str = "settings") -> None:
+        """Run ``change(connection, tenant)`` in one transaction that every replica will notice."""
         with self._database.write() as connection:
             tenant = self._tenant_of(connection)
             seq, _ = lock_head(connection, tenant)
-            now_us = to_us(self._clock())
-            for config in types:
-                put_document(connection, tenant, (EVENT_TYPE, str(config.type)), asdict(config), now_us)
-            append_operation(connection, tenant, seq + 1, "rebuild", {"reason": "event_types"})
+            change(connection, tenant)
+            append_operation(connection, tenant, seq + 1, kind, {})
             move_head(connection, tenant, seq + 1)
         self._follow()
+
+    def settings_now(self) -> StoredSettings:
+        """The settings as stored, read from the database."""
+        with self._read() as connection:
+            return self._settings(connection)
+
+    def live_state(self) -> LiveState:
+        """The live state; hold no reference across calls."""
+        return self._live().state()
+
+    def now(self) -> datetime:
+        """The engine's clock."""
+        return self._clock()
 
     # -- operations ------------------------------------------------------------------------------------------------
 
@@ -327,16 +294,6 @@ class Engine:
         """Pick up a refitted ranking now instead of within the next beat."""
         self._adopt_model()
 
-    def flush_decisions(self) -> int:
-        """Write the buffered decisions; returns how many."""
-        batch = []
-        while self._decisions:
-            batch.append(self._decisions.popleft())
-        if batch:
-            with self._database.write() as connection:
-                write_decisions(connection, self._tenant_of(connection), batch)
-        return len(batch)
-
     def catch_up(self) -> None:
         """Apply what other processes wrote, now instead of within the next beat."""
         self._follow()
@@ -344,7 +301,7 @@ class Engine:
     def close(self) -> None:
         """Stop the background thread and write what is buffered."""
         self._heart.stop()
-        self.flush_decisions()
+        self.decisions.flush()
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
@@ -369,7 +326,7 @@ class Engine:
             counters=self._counters,
             on_built=self._install,
             on_settings=self._reload,
-            user_hash=self.user_hash,
+            user_hash=self.decisions.user_hash,
         )
 
     def _counters(self, connection: Connection, _tenant: int, epoch_ms: int) -> CounterSettings:
@@ -392,7 +349,9 @@ class Engine:
                 self._ranking.learned.use(model)
 
     def _reload(self, connection: Connection) -> None:
-        self._stored = self._settings(connection)
+        stored = self._settings(connection)
+        self._steering = Steering(stored)
+        self._stored = stored
 
     def _settings(self, connection: Connection) -> StoredSettings:
         return settings_from(all_documents(connection, self._tenant_of(connection)))
@@ -402,9 +361,21 @@ class Engine:
             self._replica.catch_up()
 
     def _beat(self) -> None:
-        self.flush_decisions()
+        self.decisions.flush()
         self._follow()
         self._adopt_model()
+
+    @contextmanager
+    def reading(self) -> Iterator[tuple[Connection, int]]:
+        """A read transaction and the tenant's number."""
+        with self._read() as connection:
+            yield connection, self._tenant_of(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[tuple[Connection, int]]:
+        """A write transaction and the tenant's number."""
+        with self._database.write() as connection:
+            yield connection, self._tenant_of(connection)
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
@@ -418,36 +389,3 @@ class Engine:
         if self._tenant is None:
             self._tenant = tenant_id(connection, self._org_id, self._namespace)
         return self._tenant
-
-
-def new_id() -> str:
-    """A fresh request id."""
-    return str(uuid4())
-
-
-def _delete_people(connection: Connection, table: Table, tenant: int, user_ids: Sequence[str]) -> int:
-    where = (table.c.tenant == tenant, table.c.user_id.in_(list(user_ids)))
-    return int(connection.execute(delete(table).where(*where)).rowcount)
-
-
-def _check_size(batch: Sequence[Any], most: int, name: str) -> None:
-    if len(batch) > most:
-        raise ContractError(f"too_many_{name}", f"at most {most} {name} a call", {"max": most, "got": len(batch)})
-
-
-def _check_candidates(candidates: Sequence[RerankCandidate]) -> None:
-    if not candidates:
-        raise ContractError("empty_items", "items must not be empty", {"field": "items"})
-    if len(candidates) > MAX_RERANK_ITEMS:
-        raise ContractError("invalid_items", f"at most {MAX_RERANK_ITEMS} items", {"max": MAX_RERANK_ITEMS})
-    if not any(is_valid_id(candidate.item_id.strip()) for candidate in candidates):
-        raise ContractError("invalid_items", "no item has a valid id", {"field": "items"})
-
-
-def _bounded(query: PageQuery) -> PageQuery:
-    if not 1 <= query.limit <= MAX_PAGE or query.offset < 0:
-        raise ContractError("invalid_limit", f"limit must be 1-{MAX_PAGE} and offset >= 0", {"max": MAX_PAGE})
-    return query
-
-
-__all__ = ["MAX_K", "Engine", "new_id"]

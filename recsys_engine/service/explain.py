@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recsys_engine.domain import Choice, Query
+from recsys_engine.domain import Choice, Query, RuleEffects
 from recsys_engine.pipeline import FILL, Outcome
 from recsys_engine.signals.sources import PairSource
 
@@ -14,7 +14,7 @@ _FEATURE_REASONS = {
 ANCHOR_SHARES = 5
 
 
-def reasons(outcome: Outcome, choice: Choice, query: Query) -> tuple[str, ...]:
+def reasons(outcome: Outcome, choice: Choice, query: Query, rules: RuleEffects) -> tuple[str, ...]:
     """Reason words of one place: signals that contributed (largest first), then rules and how it was placed."""
     row = choice.row
     found: dict[str, None] = {}
@@ -30,6 +30,9 @@ def reasons(outcome: Outcome, choice: Choice, query: Query) -> tuple[str, ...]:
         found["exploration"] = None
     for rule_id in choice.rule_ids:
         found[f"rule.pin[{rule_id}]"] = None
+    delta, boosted_by = rules.boosts.get(int(outcome.pool.items[row]), (0.0, ()))
+    for rule_id in boosted_by:
+        found[f"rule.boost:{delta:+.2f}[{rule_id}]"] = None
     return tuple(found)
 
 

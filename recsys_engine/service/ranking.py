@@ -9,12 +9,13 @@ import numpy as np
 
 from recsys_engine.contract.requests import Overrides, RecommendRequest, RerankCandidate
 from recsys_engine.contract.responses import Recommendations, ScoredItem
-from recsys_engine.domain import NO_RULES, Query, RuleEffects, Settings, Signal, Trace
+from recsys_engine.domain import Limits, Query, Settings, Signal, Trace
 from recsys_engine.pipeline import Job, Outcome, Plan, recommend, rerank
 from recsys_engine.service.asking import apply_blend, apply_knobs, build_limits, build_query
 from recsys_engine.service.explain import explanation, reasons
 from recsys_engine.service.recipes import learned_recipe, recipe
 from recsys_engine.service.settings import StoredSettings
+from recsys_engine.service.steering import Steer
 from recsys_engine.signals.learned import LearnedSource
 from recsys_engine.signals.sources import (
     ContentSource,
@@ -29,6 +30,7 @@ from recsys_engine.signals.state import LiveState
 from recsys_engine.stages.scoring import LinearRanker
 
 NO_OVERRIDES = Overrides()
+UNSTEERED = Steer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Served:
     answer: Recommendations
     outcome: Outcome
     query: Query
+    limits: Limits
 
 
 class Ranking:
@@ -78,25 +81,26 @@ class Ranking:
         stored: StoredSettings,
         now_s: float,
         *,
-        layers: Sequence[Mapping[str, Any]] = (),
-        rules: RuleEffects = NO_RULES,
+        steer: Steer = UNSTEERED,
         candidates: Sequence[RerankCandidate] | None = None,
         is_detailed: bool = False,
     ) -> Served:
-        """One list. ``layers`` are stored knob sets, lowest first; the request's own overrides come last."""
-        settings = self.effective(request, stored, layers)
+        """One list. ``steer`` holds stored knob layers and rules; the request's own overrides come last."""
+        settings = self.effective(request, stored, steer.layers)
         query = build_query(self._state, request, settings, now_s)
+        limits = build_limits(self._state, query, request.constraints)
         job = Job(
             query,
             self._plan(settings),
-            build_limits(self._state, query, request.constraints),
+            limits,
             request.k,
             np.random.default_rng(seed_of(request_id)),
-            rules,
+            steer.rules,
             Trace(is_detailed=is_detailed),
         )
         outcome = recommend(job) if candidates is None else self._rerank(job, candidates)
-        return Served(self._answer(request, request_id, stored, query, outcome), outcome, query)
+        answer = self._answer(request, request_id, stored.digest, (query, outcome, steer))
+        return Served(answer, outcome, query, limits)
 
     def effective(
         self, request: RecommendRequest, stored: StoredSettings, layers: Sequence[Mapping[str, Any]]
@@ -127,8 +131,9 @@ class Ranking:
         return rerank(job, items, np.array(list(scores.values()), np.float64))
 
     def _answer(
-        self, request: RecommendRequest, request_id: str, stored: StoredSettings, query: Query, outcome: Outcome
+        self, request: RecommendRequest, request_id: str, digest: str, made: tuple[Query, Outcome, Steer]
     ) -> Recommendations:
+        query, outcome, steer = made
         level = request.explain_level
         ids, pool = query.shelf.ids, outcome.pool
         places = tuple(
@@ -136,14 +141,15 @@ class Ranking:
                 ids[int(pool.items[choice.row])],
                 float(pool.scores[choice.row]),
                 rank,
-                reasons(outcome, choice, query) if request.include_reasons else (),
+                reasons(outcome, choice, query, steer.rules) if request.include_reasons else (),
                 None if level == "tags" else explanation(outcome, choice, query, self.pairs, level),
             )
             for rank, choice in enumerate(outcome.choices, 1)
         )
         name = "blend_v1" if query.settings.is_plain_blend else self._ranker.version
-        extras = {"candidate_sources": dict(outcome.trace.counts), "surface": query.surface}
-        return Recommendations(request_id, f"{name}@{stored.digest}", places, trace={"extras": extras})
+        trace = {"extras": {"candidate_sources": dict(outcome.trace.counts), "surface": query.surface}}
+        version = f"{name}@{digest}"
+        return Recommendations(request_id, version, places, steer.segment_id, steer.profile_id, trace)
 
 
 def seed_of(request_id: str) -> int:

@@ -138,3 +138,33 @@ decisions = Table(
     Index("ix_engine_decisions_request", "tenant", "request_id"),
     Index("ix_engine_decisions_user", "tenant", "user_hash"),
 )
+
+bandit_decisions = Table(
+    "engine_bandit_decisions",
+    metadata,
+    Column("tenant", Integer, primary_key=True),
+    Column("decision_id", String(36), primary_key=True),
+    Column("surface", String(200), nullable=False),
+    Column("bucket_key", Text, nullable=False),
+    Column("policy_id", String(200), nullable=False),
+    Column("algorithm", String(40), nullable=False),
+    Column("propensity", Float, nullable=False),
+    Column("variant", String(40)),
+    Column("user_hash", String(64)),
+    Column("served_us", BigInteger, nullable=False),
+    # Largest reward so far in millionths: taking the largest makes repeats and any order harmless.
+    Column("reward_micro", BigInteger, nullable=False, default=0),
+    Index("ix_engine_bandit_decisions_bucket", "tenant", "surface", "served_us"),
+    Index("ix_engine_bandit_decisions_user", "tenant", "user_hash"),
+)
+
+bandit_rewards = Table(
+    "engine_bandit_rewards",
+    metadata,
+    Column("tenant", Integer, primary_key=True),
+    Column("source_event_id", String(200), primary_key=True),
+    Column("decision_id", String(36), nullable=False),
+    Column("reward_micro", BigInteger, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Index("ix_engine_bandit_rewards_decision", "tenant", "decision_id"),
+)

@@ -1,9 +1,11 @@
 """The gateway to the engine in this process."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from recsys_engine.contract import (
     BatchResult,
@@ -27,8 +29,136 @@ from recsys_engine.contract import (
     StoredUser,
     User,
 )
+from recsys_engine.contract.control import (
+    AuditedDecision,
+    AuditQuery,
+    Decide,
+    ManualOverride,
+    MissingVerdict,
+    NamespaceConfig,
+    Policy,
+    PolicyChoice,
+    Rule,
+    Segment,
+    SegmentMatch,
+    SegmentProfile,
+)
 from recsys_engine.service import Database, Engine
 from shop_app.recsys.gateway import RecsysRejected, RecsysUnavailable
+
+Json = dict[str, Any]
+
+
+class EmbeddedControl:
+    """``RecsysControl`` over the engine that ``open_engine`` hands out."""
+
+    def __init__(self, open_engine: Callable[[], AbstractContextManager[Engine]]) -> None:
+        self._open = open_engine
+
+    def rules(self) -> list[Rule]:
+        with self._open() as engine:
+            return engine.control.rules()
+
+    def create_rule(self, rule: Rule) -> Rule:
+        with self._open() as engine:
+            return engine.control.create_rule(rule)
+
+    def replace_rule(self, rule_id: str, rule: Rule) -> Rule:
+        with self._open() as engine:
+            return engine.control.replace_rule(rule_id, rule)
+
+    def dry_run_rules(self, surface: str, segment_id: str | None, item_ids: Sequence[str]) -> Json:
+        with self._open() as engine:
+            return engine.control.dry_run_rules(surface, segment_id, item_ids)
+
+    def overrides(self) -> list[ManualOverride]:
+        with self._open() as engine:
+            return engine.control.overrides()
+
+    def create_override(self, override: ManualOverride) -> ManualOverride:
+        with self._open() as engine:
+            return engine.control.create_override(override)
+
+    def cancel_override(self, override_id: str, cancelled_by: str | None) -> ManualOverride:
+        with self._open() as engine:
+            return engine.control.cancel_override(override_id, cancelled_by)
+
+    def profiles(self) -> list[SegmentProfile]:
+        with self._open() as engine:
+            return engine.control.profiles()
+
+    def put_profiles(self, profiles: Sequence[SegmentProfile]) -> None:
+        with self._open() as engine:
+            engine.control.put_profiles(profiles)
+
+    def delete_profiles(self, ids: Sequence[str]) -> None:
+        with self._open() as engine:
+            engine.control.delete_profiles(ids)
+
+    def segments(self) -> list[Segment]:
+        with self._open() as engine:
+            return engine.control.segments()
+
+    def put_segment(self, segment: Segment) -> None:
+        with self._open() as engine:
+            engine.control.put_segment(segment)
+
+    def delete_segments(self, ids: Sequence[str]) -> None:
+        with self._open() as engine:
+            engine.control.delete_segments(ids)
+
+    def dry_run_segment(
+        self, user_id: str | None, context: Mapping[str, Any], traits: Mapping[str, Any] | None
+    ) -> SegmentMatch:
+        with self._open() as engine:
+            return engine.control.dry_run_segment(user_id, context, traits)
+
+    def config(self) -> NamespaceConfig:
+        with self._open() as engine:
+            return engine.control.config()
+
+    def put_config(
+        self,
+        config: Mapping[str, Any],
+        *,
+        expected_version: int | None = None,
+        author: str | None = None,
+        notes: str | None = None,
+    ) -> NamespaceConfig:
+        with self._open() as engine:
+            return engine.control.put_config(config, expected_version=expected_version, author=author, notes=notes)
+
+    def presets(self) -> dict[str, dict[str, float]]:
+        with self._open() as engine:
+            return engine.control.presets()
+
+    def policies(self) -> list[Policy]:
+        with self._open() as engine:
+            return engine.control.policies()
+
+    def put_policies(self, policies: Sequence[Policy]) -> None:
+        with self._open() as engine:
+            engine.control.put_policies(policies)
+
+    def decide(self, ask: Decide) -> PolicyChoice:
+        with self._open() as engine:
+            return engine.bandit.decide(ask, str(uuid4()))[0]
+
+    def reward(self, decision_id: str, reward: float, source_event_id: str) -> bool:
+        with self._open() as engine:
+            return engine.bandit.reward(decision_id, reward, source_event_id)
+
+    def find_decisions(self, query: AuditQuery) -> list[AuditedDecision]:
+        with self._open() as engine:
+            return engine.decisions.find(query)
+
+    def decision(self, decision_id: str) -> AuditedDecision:
+        with self._open() as engine:
+            return engine.decisions.one(decision_id)
+
+    def explain_missing(self, request: RecommendRequest, item_id: str) -> MissingVerdict:
+        with self._open() as engine:
+            return engine.explain_missing(request, item_id)
 
 
 class EmbeddedGateway:
@@ -49,6 +179,7 @@ class EmbeddedGateway:
         self._database = Database(url)
         self._engine = Engine(self._database, org_id, namespace, clock, model_folder=model_folder)
         self._has_tables = False
+        self.control = EmbeddedControl(self._open)
 
     def refit(self) -> bool:
         """Learn the ranking anew (minutes on a large log); false when there is nothing to learn from."""
@@ -86,31 +217,31 @@ class EmbeddedGateway:
 
     def list_items(self, query: PageQuery) -> Page[StoredItem]:
         with self._open() as engine:
-            return engine.list_items(query)
+            return engine.archive.list_items(query)
 
     def list_users(self, query: PageQuery) -> Page[StoredUser]:
         with self._open() as engine:
-            return engine.list_users(query)
+            return engine.archive.list_users(query)
 
     def list_events(self, query: PageQuery) -> Page[Event]:
         with self._open() as engine:
-            return engine.list_events(query)
+            return engine.archive.list_events(query)
 
     def delete_items(self, which: DeleteFilter) -> DeleteResult:
         with self._open() as engine:
-            return engine.delete_items(which)
+            return engine.archive.delete_items(which)
 
     def delete_users(self, which: DeleteFilter) -> DeleteResult:
         with self._open() as engine:
-            return engine.delete_users(which)
+            return engine.archive.delete_users(which)
 
     def delete_events(self, which: DeleteFilter) -> DeleteResult:
         with self._open() as engine:
-            return engine.delete_events(which)
+            return engine.archive.delete_events(which)
 
     def forget_users(self, user_ids: Sequence[str]) -> ForgetResult:
         with self._open() as engine:
-            return engine.forget_users(user_ids)
+            return engine.archive.forget_users(user_ids)
 
     def event_types(self) -> tuple[EventTypeConfig, ...]:
         with self._open() as engine:

@@ -23,6 +23,7 @@ from recsys_engine.contract import (
     StoredUser,
     User,
 )
+from shop_app.recsys.control import RecsysControl
 
 
 class RecsysError(Exception):
@@ -53,8 +54,12 @@ class RecsysUnavailable(RecsysError):
 class RecsysGateway(Protocol):
     """Every verb raises ``RecsysRejected`` (never retry) or ``RecsysUnavailable`` (retry later).
 
-    Organisation and namespace belong to the gateway and are not passed per call.
+    Organisation and namespace belong to the gateway and are not passed per call. The operator's verbs are ``control``.
     """
+
+    @property
+    def control(self) -> RecsysControl:
+        """Rules, overrides, segments, configuration, bandit, audit."""
 
     def upsert_items(self, items: Sequence[Item]) -> BatchResult:
         """Insert or update up to 500 items; fields left out keep their stored value, ``None`` clears."""

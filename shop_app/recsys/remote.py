@@ -1,7 +1,6 @@
 """The gateway to a recommender server over HTTP: ours, or any server that speaks the base API."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from typing import Any
@@ -58,7 +57,8 @@ from recsys_engine.contract.limits import (
     MAX_USERS_PER_CALL,
 )
 from shop_app.recsys import base_server
-from shop_app.recsys.gateway import RecsysRejected, RecsysUnavailable
+from shop_app.recsys.gateway import RecsysRejected
+from shop_app.recsys.remote_control import RemoteControl, readable
 from shop_app.recsys.wire import Wire
 
 
@@ -94,6 +94,7 @@ class RemoteGateway:
         self._namespace = namespace
         self._is_base = ServerKind(server) is ServerKind.BASE
         self._wire = Wire(base_url, headers, timeout_s=timeout_s, connect_timeout_s=connect_timeout_s, retries=retries)
+        self.control = RemoteControl(self._wire, namespace)
 
     def upsert_items(self, items: Sequence[Item]) -> BatchResult:
         _check_size(items, MAX_ITEMS_PER_CALL, "items")
@@ -122,7 +123,7 @@ class RemoteGateway:
             if verdict is None:
                 raise
             return events_result_from({"accepted": 0, "rejected": verdict}, len(events))
-        with _readable():
+        with readable():
             return events_result_from(answer or {}, len(events))
 
     def recommend(self, request: RecommendRequest) -> Recommendations:
@@ -137,7 +138,7 @@ class RemoteGateway:
             request = base_server.understood(request)
         body = base_server.request_json(request) if self._is_base else request_json(request)
         answer = self._post(path, {**body, **more})
-        with _readable():
+        with readable():
             return recommendations_from(answer, request.request_id or str(uuid4()))
 
     def similar(self, item_id: str, k: int) -> SimilarItems:
@@ -145,7 +146,7 @@ class RemoteGateway:
             raise RecsysRejected("invalid_item_id", "item_id or k is out of range", {"item_id": item_id, "k": k}, 400)
         query = {"namespace": self._namespace, "k": k}
         reply = self._wire.call("GET", f"/v1/items/{quote(item_id, safe='')}/similar", query=query)
-        with _readable():
+        with readable():
             return SimilarItems(reply.request_id or str(uuid4()), scored_from(reply.body))
 
     def list_items(self, query: PageQuery) -> Page[StoredItem]:
@@ -163,7 +164,7 @@ class RemoteGateway:
         if self._is_base and query.cursor:
             raise RecsysRejected("unsupported", "this server knows no cursors", {"field": "cursor"})
         answer = self._wire.call("GET", path, query={"namespace": self._namespace, **_page_params(query)}).body
-        with _readable():
+        with readable():
             return page_from(answer, row_from)
 
     def delete_items(self, which: DeleteFilter) -> DeleteResult:
@@ -181,14 +182,14 @@ class RemoteGateway:
             message = "an empty filter deletes everything: send confirm_all"
             raise RecsysRejected("empty_filter", message, {"field": "filter"}, 400)
         answer = self._post(path, filter_json(which))
-        with _readable():
+        with readable():
             return DeleteResult(int(answer["deleted_count"]), str(answer.get("message", "")))
 
     def forget_users(self, user_ids: Sequence[str]) -> ForgetResult:
         if self._is_base:
             return self._forget_one_by_one(user_ids)
         answer = self._post("/v1/users:forget", {"user_ids": list(user_ids)})
-        with _readable():
+        with readable():
             counts = [int(answer[name]) for name in ("users", "events", "decisions", "bandit_contexts")]
             return ForgetResult(*counts)
 
@@ -203,7 +204,7 @@ class RemoteGateway:
 
     def event_types(self) -> tuple[EventTypeConfig, ...]:
         answer = self._wire.call("GET", "/v1/event-types", query={"namespace": self._namespace}).body
-        with _readable():
+        with readable():
             found = {row["type"]: event_type_from(row) for row in answer}
         return tuple(found[type_] for type_ in sorted(found))
 
@@ -221,7 +222,7 @@ class RemoteGateway:
 
     def _probe(self, path: str) -> Health:
         answer = self._wire.call("GET", path).body
-        with _readable():
+        with readable():
             failing = tuple(answer.get("failing") or ())
             return Health(str(answer["status"]), failing, answer.get("details") or {})
 
@@ -255,12 +256,3 @@ def _check(verify: Callable[[], None]) -> None:
         verify()
     except ContractError as error:
         raise RecsysRejected(error.code, error.message, error.details, error.status) from error
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """A 2xx answer that is not of the contract means the other side is broken, not that we are wrong."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RecsysUnavailable(f"unreadable answer: {error!r}") from error

@@ -1,0 +1,114 @@
+"""Served lists on their way to the database, and looking them up again."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection
+
+from recsys_engine.contract.control import AuditedDecision, AuditQuery
+from recsys_engine.contract.encoding import request_json
+from recsys_engine.contract.errors import ContractError
+from recsys_engine.contract.requests import RecommendRequest
+from recsys_engine.service.ranking import Served
+from recsys_engine.store.decisions import Decision, DecisionQuery, find_decisions, one_decision, write_decisions
+from recsys_engine.store.ingest import to_us
+from recsys_engine.store.pages import from_us
+
+BUFFER = 10_000
+"""Decisions waiting for the background thread; beyond this the oldest are dropped. Events never wait here."""
+_USER_HASH_SALT = "recsys"
+Opened = Callable[[], AbstractContextManager[tuple[Connection, int]]]
+
+
+class DecisionLog:
+    """Buffers decisions (up to a second of them may be lost in a crash) and answers the audit."""
+
+    def __init__(self, namespace: str, sample_rate: float, reading: Opened, writing: Opened) -> None:
+        self._namespace = namespace
+        self._sample_rate = sample_rate
+        self._reading = reading
+        self._writing = writing
+        self._waiting: deque[Decision] = deque(maxlen=BUFFER)
+
+    def user_hash(self, user_id: str) -> str:
+        """How decisions name a user: SHA-256 of ``namespace:user_id:salt``."""
+        return sha256(f"{self._namespace}:{user_id}:{_USER_HASH_SALT}".encode()).hexdigest()
+
+    def note(self, request: RecommendRequest, served: Served, now: datetime, log_seq: int, settings: str) -> None:
+        """Remember one served list, if the sample takes it. Costs the request no database work."""
+        request_id = served.answer.request_id
+        if self._sample_rate < 1 and _share(request_id) >= self._sample_rate:
+            return
+        user_hash = self.user_hash(request.user_id) if request.user_id else None
+        body = {
+            "request": request_json(request),
+            "settings": settings,
+            "model_version": served.answer.model_version,
+            "final_items": _final_items(served),
+        }
+        surface = request.context.surface
+        self._waiting.append(Decision(str(uuid4()), request_id, to_us(now), surface, user_hash, log_seq, body))
+
+    def flush(self) -> int:
+        """Write what waits; returns how many."""
+        batch = []
+        while self._waiting:
+            batch.append(self._waiting.popleft())
+        if batch:
+            with self._writing() as (connection, tenant):
+                write_decisions(connection, tenant, batch)
+        return len(batch)
+
+    def find(self, query: AuditQuery) -> list[AuditedDecision]:
+        """Stored decisions, newest first, without their details."""
+        self.flush()
+        wanted = DecisionQuery(
+            to_us(query.from_) if query.from_ else None,
+            to_us(query.to) if query.to else None,
+            query.user_hash,
+            query.request_id,
+            query.surface,
+            query.limit,
+        )
+        with self._reading() as (connection, tenant):
+            return [_audited(decision, {}) for decision in find_decisions(connection, tenant, wanted)]
+
+    def one(self, decision_id: str) -> AuditedDecision:
+        """A decision with its details; raises ``decision_not_found``."""
+        self.flush()
+        with self._reading() as (connection, tenant):
+            decision = one_decision(connection, tenant, decision_id)
+        if decision is None:
+            raise ContractError("decision_not_found", "no such decision", {"decision_id": decision_id[:200]})
+        details = {name: value for name, value in decision.body.items() if name != "final_items"}
+        return _audited(decision, {**details, "log_seq": decision.log_seq})
+
+
+def _share(request_id: str) -> float:
+    return int(sha256(request_id.encode()).hexdigest()[:8], 16) / 2**32
+
+
+def _final_items(served: Served) -> list[dict[str, Any]]:
+    return [
+        {
+            "item_id": item.item_id,
+            "score": item.score,
+            "how": choice.how,
+            "propensity": choice.propensity,
+            "sources": served.outcome.sources(choice.row),
+        }
+        for item, choice in zip(served.answer.items, served.outcome.choices, strict=True)
+    ]
+
+
+def _audited(decision: Decision, details: Mapping[str, Any]) -> AuditedDecision:
+    final = tuple(decision.body["final_items"])
+    moment = from_us(decision.ts_us)
+    return AuditedDecision(
+        decision.decision_id, decision.request_id, moment, decision.surface, decision.user_hash, final, details
+    )
