@@ -252,7 +252,12 @@ def card(product: Product) -> ProductCard:
 
 def picture_url(sku: str, image_urls: Sequence[str]) -> str:
     """Where the first picture of a product is: its own, or else one the shop draws."""
-    return image_urls[0] if image_urls else f"/media/products/{sku}.svg"
+    return next(iter(own_pictures(image_urls)), f"/media/products/{sku}.svg")
+
+
+def own_pictures(image_urls: Sequence[str]) -> list[str]:
+    """Pictures this shop serves. Those of other hosts are known to Recsys but not shown: pages load nothing foreign."""
+    return [url for url in image_urls if url.startswith("/") and not url.startswith("//")]
 
 
 def _card(row: Row[Any]) -> ProductCard:

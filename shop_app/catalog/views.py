@@ -233,7 +233,7 @@ def _product_values(found: Product) -> dict[str, Any]:
         if found.compare_at_minor and found.compare_at_minor > variant.price_minor
         else None,
         "via": place.text() if place else "",
-        "pictures": found.image_urls or _drawings(found.sku, variant.options.get("colour", "")),
+        "pictures": queries.own_pictures(found.image_urls) or _drawings(found.sku, variant.options.get("colour", "")),
         "trail": [
             ("Home", url_for(".home")),
             *((node.name, node.url) for node in queries.ancestry(found.category.path)),

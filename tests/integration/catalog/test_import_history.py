@@ -144,7 +144,6 @@ def test_a_table_without_the_needed_columns_is_refused(tmp_path):
         read_history(path)
 
 
-@pytest.mark.ticket("RS-005")
 def test_the_small_scenario_fills_a_shop_once(app, clock):
     with app.app_context():
         products, history = loading.seed("small", Listener(), clock.now())

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
 from sqlalchemy import func, select
 
 from shop_app.catalog.demo.catalogue import demo_catalogue
@@ -24,7 +23,6 @@ def stored(rows, now):
     return writer.tally
 
 
-@pytest.mark.ticket("RS-001")
 def test_every_product_is_stored_with_variants_search_rows_and_marks(app, clock):
     with app.app_context():
         tally = stored(SMALL, clock.now())

@@ -3,15 +3,12 @@
 import re
 from collections import Counter
 
-import pytest
-
 from shop_app.catalog.demo.catalogue import demo_catalogue, kind_of
 from shop_app.catalog.demo.deck import complements, houses, kinds
 
 CATALOGUE = demo_catalogue()
 
 
-@pytest.mark.ticket("RS-001")
 def test_has_the_promised_breadth():
     assert len(CATALOGUE) >= 640
     assert len({row.category[0] for row in CATALOGUE}) >= 8
