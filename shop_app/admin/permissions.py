@@ -59,6 +59,7 @@ RULES: dict[str, Rule] = {
     "admin.restore_slot": Rule(Right.MERCHANDISE),
     "admin.event_types": Rule(Right.SEE),
     "admin.change_event_types": Rule(Right.TUNE),
+    "admin.preview": Rule(Right.SEE),
     "admin.experiments": Rule(Right.SEE),
     "admin.experiment": Rule(Right.SEE),
     "admin.experiment_csv": Rule(Right.SEE),

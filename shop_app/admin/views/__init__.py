@@ -1,6 +1,29 @@
 """Pages of the console, one module an area. Importing this package hangs every page on `bp`."""
 
-from shop_app.admin.views import delivery, engine, events, experiments, insights, orders, people, products, surfaces
+from shop_app.admin.views import (
+    delivery,
+    engine,
+    events,
+    experiments,
+    insights,
+    lists,
+    orders,
+    people,
+    products,
+    surfaces,
+)
 from shop_app.admin.views.base import bp
 
-__all__ = ["bp", "delivery", "engine", "events", "experiments", "insights", "orders", "people", "products", "surfaces"]
+__all__ = [
+    "bp",
+    "delivery",
+    "engine",
+    "events",
+    "experiments",
+    "insights",
+    "lists",
+    "orders",
+    "people",
+    "products",
+    "surfaces",
+]

@@ -43,6 +43,7 @@ NAVIGATION: tuple[tuple[str, tuple[NavLink, ...]], ...] = (
             NavLink("admin.overview", "Overview"),
             NavLink("admin.funnel_page", "Surfaces and funnel"),
             NavLink("admin.attribution_page", "Attribution"),
+            NavLink("admin.preview", "Why this list?"),
             NavLink("admin.events", "Events", ("admin.event", "admin.answer")),
         ),
     ),
