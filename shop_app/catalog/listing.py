@@ -7,7 +7,7 @@ answer for 5,000 products takes a few milliseconds.
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -161,13 +161,18 @@ def _matches(row: ListingRow, narrowing: Narrowing, *, leaving_out: str = "") ->
 
 def _sort_key(sort: str) -> Any:
     """Sold-out ones last, then the asked order; ties by popularity, then newest."""
-    first = {
+    keys: dict[str, Callable[[ListingRow], float]] = {
         "new": lambda row: -row.product_id,
         "price-up": lambda row: row.price_minor,
         "price-down": lambda row: -row.price_minor,
         "popular": lambda row: -row.units,
-    }.get(sort, lambda row: -row.relevance)
+    }
+    first = keys.get(sort) or _by_relevance
     return lambda row: (row.stock <= 0, first(row), -row.units, -row.product_id)
+
+
+def _by_relevance(row: ListingRow) -> float:
+    return -row.relevance
 
 
 def _facets(rows: Sequence[ListingRow], narrowing: Narrowing) -> list[Facet]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, true
+from sqlalchemy import Select, func, select, true
 from sqlalchemy.orm import joinedload, selectinload
 
 from shop_app.catalog.models import Brand, BundleComponent, Category, Product, ProductSales, Variant
@@ -260,7 +260,7 @@ def own_pictures(image_urls: Sequence[str]) -> list[str]:
     return [url for url in image_urls if url.startswith("/") and not url.startswith("//")]
 
 
-def _card(row: Row[Any]) -> ProductCard:
+def _card(row: Any) -> ProductCard:
     return ProductCard(
         product_id=row.id,
         sku=row.sku,

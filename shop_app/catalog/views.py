@@ -244,8 +244,9 @@ def _product_values(found: Product) -> dict[str, Any]:
 
 def _drawings(sku: str, colour: str) -> list[str]:
     """Addresses of the drawn pictures, the main one first."""
-    args = [{"view": view} if view != VIEWS[0] else {} for view in VIEWS]
-    return [url_for(".picture", sku=sku, **({"colour": colour} if colour else {}), **arg) for arg in args]
+    tint: dict[str, Any] = {"colour": colour} if colour else {}
+    args: list[dict[str, Any]] = [{"view": view} if view != VIEWS[0] else {} for view in VIEWS]
+    return [url_for(".picture", sku=sku, **tint, **arg) for arg in args]
 
 
 @lru_cache(DRAWINGS_KEPT)

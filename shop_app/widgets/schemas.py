@@ -59,7 +59,8 @@ def read_needs(args: "MultiDict[str, str]") -> Needs:
     try:
         needs: Needs = _SCHEMA.load({**given, **tags})
     except ValidationError as error:
-        raise InvalidInput({name: [str(text)] for name, text in error.normalized_messages().items()}) from error
+        found = error.messages if isinstance(error.messages, dict) else {"query": error.messages}
+        raise InvalidInput({str(name): [str(text)] for name, text in found.items()}) from error
     return needs
 
 
