@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from shop_app.cart.forms import parse_add, parse_quantity
 from shop_app.cart.queries import CartView, cart_view, count
 from shop_app.cart.services import MAX_QUANTITY, accept_prices, add_line, set_quantity
-from shop_app.core.errors import OutOfStock
+from shop_app.core.errors import InvalidInput, NotFound, OutOfStock
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db, or_zero
 from shop_app.tracking.identity import current_shopper
@@ -38,14 +38,18 @@ def summary() -> str:
 @bp.post("/cart/lines")
 def add() -> Response | str:
     """Put a variant into the basket. htmx gets the mini-cart back, everybody else the basket page."""
-    form = parse_add(request.form)
     shopper, now = current_shopper(), current_app.extensions["clock"].now()
     try:
+        form = parse_add(request.form)
         with unit_of_work(db.session):
             added = add_line(shopper, form.sku, form.quantity, form.place, now)
             title, quantity, was_capped = added.line.variant.product.title, added.quantity, added.was_capped
     except OutOfStock as error:
         return _answer(_nothing_left(error), "warn")
+    except (InvalidInput, NotFound) as error:
+        if not request.htmx:
+            raise
+        return _answer(_first_message(error), "bad")
     if was_capped:
         return _answer(f"{quantity} × {title} added: that is all we can put aside for you.", "warn")
     return _answer(f"{title} is in your basket.", "good")
@@ -75,11 +79,15 @@ def _cart() -> CartView:
 
 
 def _answer(message: str, category: str) -> Response | str:
-    """One notice, as a fragment for htmx or as the page after a redirect."""
+    """One notice, as the mini-cart for htmx or as the page after a redirect. htmx swaps in no error pages."""
     if request.htmx:
-        return render_template("cart/_summary.html", cart=_cart(), notice=message)
+        return render_template("cart/_summary.html", cart=_cart(), notice=message, kind=category)
     flash(message, category)
     return redirect(url_for("cart.show"), 303)
+
+
+def _first_message(error: InvalidInput | NotFound) -> str:
+    return next(iter(error.fields.values()))[0] if isinstance(error, InvalidInput) else str(error)
 
 
 def _nothing_left(error: OutOfStock) -> str:

@@ -191,12 +191,24 @@ def test_a_line_that_sold_out_blocks_the_checkout_link(app: Flask, client: Flask
 
 
 @pytest.mark.usefixtures("mug")
-def test_htmx_gets_the_mini_cart_and_a_notice(client: FlaskClient) -> None:
-    response = client.post("/cart/lines", data={"sku": "MUG-1", "quantity": "2"}, headers={"HX-Request": "true"})
+@pytest.mark.parametrize(
+    ("sku", "quantity", "notice", "count"),
+    [
+        ("MUG-1", "2", "The MUG-1 is in your basket.", 2),
+        ("MUG-1", "9", "7 × The MUG-1 added: that is all we can put aside for you.", 7),
+        ("NO-SUCH", "1", "We don’t sell that any more.", 0),
+        ("MUG-1", "0", "Quantity is a whole number from 1 to 999.", 0),
+    ],
+)
+def test_htmx_gets_the_mini_cart_and_a_notice(
+    client: FlaskClient, sku: str, quantity: str, notice: str, count: int
+) -> None:
+    response = client.post("/cart/lines", data={"sku": sku, "quantity": quantity}, headers={"HX-Request": "true"})
 
     assert response.status_code == 200
-    assert 'id="mini-cart"' in response.text
-    assert "The MUG-1 is in your basket." in response.text
+    assert 'id="cart-link"' in response.text
+    assert response.text.count(notice) == 2  # in the panel and for screen readers
+    assert (f"{count} items" in response.text) == bool(count)
     assert "<html" not in response.text
 
 
