@@ -1,6 +1,8 @@
 """The shop's commands: `flask --app shop_app.wsgi …`."""
 
 import random
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -28,7 +30,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 def register(app: Flask) -> None:
     """Hang every command on `app`."""
-    for command in (env_example, prepare, import_catalog, import_history, seed, refit):
+    for command in (env_example, prepare, import_catalog, import_history, seed, refit, evaluate):
         app.cli.add_command(command)
 
 
@@ -92,6 +94,20 @@ def refit() -> None:
     if learn is None:
         raise click.ClickException("This shop's recommender learns elsewhere.")
     click.echo("The ranking was learned anew." if learn() else "There is nothing to learn from yet.")
+
+
+@click.command("evaluate")
+@click.option("--out", type=click.Path(path_type=Path), help="Store the result here as JSON.")
+@click.option("--baseline", type=FILE, help="An earlier result; falling behind it fails.")
+@click.option("--max-drop", default=0.01, show_default=True, help="Largest fall of NDCG@10 that passes.")
+def evaluate(out: Path | None, baseline: Path | None, max_drop: float) -> None:
+    """How good the lists are: the last 28 days held back, our ranking beside three baselines."""
+    settings: Settings = current_app.extensions["settings"]
+    command = [sys.executable, "-m", "recsys_engine.evaluation", "--max-drop", str(max_drop)]
+    command += ["--database", settings.recsys_database_url, "--org", settings.recsys_org_id]
+    command += ["--namespace", settings.recsys_namespace]
+    command += [part for name, path in (("--out", out), ("--baseline", baseline)) if path for part in (name, str(path))]
+    sys.exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own module, arguments not from outside
 
 
 def _seed(scenario: str) -> None:

@@ -51,7 +51,7 @@ from recsys_engine.service.settings import (
     shortest_half_life_ms,
 )
 from recsys_engine.service.steering import Steering
-from recsys_engine.signals.ranking.from_state import lessons_from
+from recsys_engine.signals.ranking.from_state import Lessons, lessons_from
 from recsys_engine.signals.state import CounterSettings, LiveState
 from recsys_engine.stages.filters import why_refused
 from recsys_engine.store.database import Database, head, lock_head, move_head, tenant_id
@@ -276,14 +276,18 @@ class Engine:
         details = {"log_seq": seq, "applied_seq": state.seq, "lag_s": lag_s, "items": state.catalog.size}
         return Health("degraded", ("tail",), details) if lag_s > MAX_TAIL_LAG_S else Health("ok", (), details)
 
+    def lessons(self) -> Lessons:
+        """A copy of all purchases and catalogue facts, to learn from or to evaluate on."""
+        replica = self._live()
+        with replica.lock:
+            return lessons_from(replica.state())
+
     def refit(self) -> bool:
         """Learn the ranking anew from the whole log, in a side process; false without a model folder or a purchase.
 
         Takes minutes on a large log and is meant for a nightly job; every process on the folder picks the result up.
         """
-        replica = self._live()
-        with replica.lock:
-            lessons = lessons_from(replica.state())
+        lessons = self.lessons()
         if self._model_file is None or not len(lessons.orders.item):
             return False
         self._model_file.refit(lessons, self._clock().timestamp())
