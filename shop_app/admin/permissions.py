@@ -69,6 +69,8 @@ RULES: dict[str, Rule] = {
     "admin.end_experiment": Rule(Right.EXPERIMENT, is_dangerous=True),
     "admin.delivery": Rule(Right.SEE),
     "admin.resync": Rule(Right.OPERATE, is_dangerous=True),
+    "admin.alerts": Rule(Right.SEE),
+    "admin.acknowledge_alert": Rule(Right.OPERATE),
     "admin.dead_letters": Rule(Right.SEE),
     "admin.requeue_dead_letters": Rule(Right.OPERATE),
     "admin.audit_trail": Rule(Right.GOVERN),

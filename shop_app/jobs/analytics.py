@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from shop_app.analytics.alerts import books_findings, delivery_findings, settle, stream_findings
 from shop_app.analytics.services import credit_order_lines, roll_days
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db, handle
@@ -17,3 +18,13 @@ def summarise() -> dict[str, Any]:
     with unit_of_work(db.session):
         days = roll_days(now, max_days=7)
     return {"lines_credited": lines, "days_rolled": days}
+
+
+@job
+def watch() -> dict[str, Any]:
+    """Look for trouble; open an alert for each cause and close those whose cause is gone."""
+    now = handle("clock").now()
+    findings = [*delivery_findings(now), *books_findings(now), *stream_findings(now)]
+    with unit_of_work(db.session):
+        opened, closed = settle(findings, ("delivery", "books", "stream"), now)
+    return {"opened": opened, "closed": closed}

@@ -18,9 +18,10 @@ class Task:
 
 DELIVER = Task("deliver", "shop_app.jobs.delivery.deliver", every=timedelta(seconds=1))
 SUMMARISE = Task("summarise", "shop_app.jobs.analytics.summarise", every=timedelta(seconds=20))
+ALERTS = Task("alerts", "shop_app.jobs.analytics.watch", every=timedelta(minutes=5))
 EXPERIMENTS = Task("experiments", "shop_app.jobs.experiments.watch", every=timedelta(minutes=1))
 SETTLE_PAYMENTS = Task("settle_payments", "shop_app.jobs.payments.settle", every=timedelta(minutes=1))
-TASKS: tuple[Task, ...] = (DELIVER, SUMMARISE, EXPERIMENTS, SETTLE_PAYMENTS)
+TASKS: tuple[Task, ...] = (DELIVER, SUMMARISE, ALERTS, EXPERIMENTS, SETTLE_PAYMENTS)
 
 
 def due(tasks: tuple[Task, ...], last_run: dict[str, datetime], now: datetime) -> list[Task]:

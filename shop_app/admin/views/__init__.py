@@ -1,6 +1,7 @@
 """Pages of the console, one module an area. Importing this package hangs every page on `bp`."""
 
 from shop_app.admin.views import (
+    alerts,
     delivery,
     engine,
     events,
@@ -15,6 +16,7 @@ from shop_app.admin.views import (
 from shop_app.admin.views.base import bp
 
 __all__ = [
+    "alerts",
     "bp",
     "delivery",
     "engine",

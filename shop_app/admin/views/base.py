@@ -69,6 +69,7 @@ NAVIGATION: tuple[tuple[str, tuple[NavLink, ...]], ...] = (
     (
         "Operate",
         (
+            NavLink("admin.alerts", "Alerts"),
             NavLink("admin.delivery", "Delivery to Recsys"),
             NavLink("admin.dead_letters", "Dead letters"),
             NavLink("admin.audit_trail", "Audit trail"),

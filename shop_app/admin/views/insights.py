@@ -10,6 +10,7 @@ from shop_app.admin.charts import Plot, Series, line_plot, sparkline
 from shop_app.admin.formats import money, money_short, percent, percent_short, thousands
 from shop_app.admin.queries.events import delivery_state
 from shop_app.admin.views.base import bp, csv_answer, currency, now, page, period_links
+from shop_app.analytics.alerts import open_alerts
 from shop_app.analytics.intervals import NOTHING, Estimate
 from shop_app.analytics.period import Period, parse_period
 from shop_app.analytics.queries import funnel as metrics
@@ -61,6 +62,7 @@ def overview() -> str:
         surfaces=metrics.funnel(period, ("surface", "widget")),
         fallback=_fallback_share(period),
         state=delivery_state(now()),
+        alarms=open_alerts(),
     )
 
 
@@ -144,7 +146,7 @@ def _list_tiles(period: Period, days: Mapping[date, metrics.FunnelRow], before: 
             whole.revenue_minor,
             before.revenue_minor,
             _spark(period, {day: row.revenue_minor for day, row in days.items()}),
-            "last recommended click within 24 h",
+            "bought within 24 h of a click",
         ),
         Tile(
             "Impressions",

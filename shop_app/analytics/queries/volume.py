@@ -39,7 +39,7 @@ def events_by_day(period: Period) -> dict[int, dict[date, int]]:
 def events_by_hour(until: datetime, hours: int = HOURS) -> dict[int, dict[datetime, int]]:
     """Event type → full hour → events of real people, for the `hours` hours that end with the one of `until`."""
     end = until.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-    hour = _hour(TrackedEvent.occurred_at).label("hour")
+    hour = hour_text(TrackedEvent.occurred_at).label("hour")
     events = (
         select(TrackedEvent.type.label("type"), hour)
         .where(counted(), TrackedEvent.occurred_at >= end - timedelta(hours=hours), TrackedEvent.occurred_at < end)
@@ -64,7 +64,7 @@ def takings_by_day(period: Period) -> dict[date, Takings]:
     return {day: Takings(number, int(total or 0)) for day, number, total in rows}
 
 
-def _hour(moment: Any) -> ColumnElement[str]:
+def hour_text(moment: Any) -> ColumnElement[str]:
     """`2026-03-02 10` in UTC, on SQLite and PostgreSQL."""
     if db.engine.dialect.name == "postgresql":
         return func.to_char(func.timezone("UTC", moment), "YYYY-MM-DD HH24")
