@@ -29,6 +29,7 @@ from shop_app.jobs.alarm import Alarm
 from shop_app.orders import views as orders
 from shop_app.orders.sandbox import SandboxProvider
 from shop_app.outbox import models as _outbox_models  # noqa: F401  (its table belongs to the schema)
+from shop_app.privacy import views as privacy
 from shop_app.recsys.embedded import EmbeddedGateway
 from shop_app.recsys.gateway import RecsysGateway
 from shop_app.recsys.remote import RemoteGateway
@@ -70,7 +71,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any =
     app.extensions["payments"] = SandboxProvider(settings.secret_key)
     app.extensions["recsys"] = gateway or _gateway(settings, app.extensions["clock"])
     app.extensions["alarm"] = Alarm(settings.redis_url)
-    for room in (catalog, cart, accounts, orders, tracking, widgets, admin, health):
+    for room in (catalog, cart, accounts, orders, tracking, widgets, privacy, admin, health):
         app.register_blueprint(room.bp)
     if settings.qa_mode:
         qa.register(app)

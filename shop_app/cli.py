@@ -21,7 +21,7 @@ from shop_app.config import Settings, example_env
 from shop_app.core.clock import Clock
 from shop_app.core.errors import InvalidInput
 from shop_app.extensions import db
-from shop_app.sync import loading
+from shop_app.sync import loading, replay
 from shop_app.sync.services import Carrier, drain
 
 ERRORS_SHOWN = 20
@@ -30,7 +30,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 def register(app: Flask) -> None:
     """Hang every command on `app`."""
-    for command in (env_example, prepare, import_catalog, import_history, seed, refit, evaluate):
+    for command in (env_example, prepare, import_catalog, import_history, seed, refit, evaluate, replay_events):
         app.cli.add_command(command)
 
 
@@ -108,6 +108,21 @@ def evaluate(out: Path | None, baseline: Path | None, max_drop: float) -> None:
     command += ["--namespace", settings.recsys_namespace]
     command += [part for name, path in (("--out", out), ("--baseline", baseline)) if path for part in (name, str(path))]
     sys.exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own module, arguments not from outside
+
+
+@click.command("replay-events")
+@click.option("--dry-run", is_flag=True, help="Only say what would be sent.")
+@click.option("--per-second", default=2000, show_default=True, help="Events a second at most.")
+def replay_events(*, dry_run: bool, per_second: int) -> None:
+    """Send the whole event log to Recsys again, with its own times and ids. Killed, it goes on where it was."""
+    carrier = Carrier(_gateway(), _clock(), random.Random(), "")
+    found = replay.plan(carrier)
+    click.echo(f"  {found.logged} events here, {found.arrived} at Recsys, {found.missing} missing there")
+    if dry_run:
+        return
+    with _progress("Replaying") as progress:
+        done = replay.replay(carrier, per_s=per_second, progress=progress)
+    click.echo(f"  {done.sent} sent, {done.refused} refused")
 
 
 def _seed(scenario: str) -> None:

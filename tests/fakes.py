@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from recsys_engine.contract import (
@@ -19,9 +20,12 @@ from recsys_engine.contract import (
     Recommendations,
     ScoredItem,
     SimilarItems,
+    StoredItem,
     User,
 )
 from shop_app.recsys.gateway import RecsysRejected, RecsysUnavailable
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -97,7 +101,7 @@ class FakeGateway:
         return _page(rows, query)
 
     def list_items(self, query: PageQuery) -> Page[Any]:
-        return _page(list(self.items.values()), query)
+        return _page([StoredItem(item, EPOCH, EPOCH) for item in self.items.values()], query)
 
     def list_users(self, query: PageQuery) -> Page[Any]:
         return _page(list(self.users.values()), query)

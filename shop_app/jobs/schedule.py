@@ -21,7 +21,10 @@ SUMMARISE = Task("summarise", "shop_app.jobs.analytics.summarise", every=timedel
 ALERTS = Task("alerts", "shop_app.jobs.analytics.watch", every=timedelta(minutes=5))
 EXPERIMENTS = Task("experiments", "shop_app.jobs.experiments.watch", every=timedelta(minutes=1))
 SETTLE_PAYMENTS = Task("settle_payments", "shop_app.jobs.payments.settle", every=timedelta(minutes=1))
-TASKS: tuple[Task, ...] = (DELIVER, SUMMARISE, ALERTS, EXPERIMENTS, SETTLE_PAYMENTS)
+RECONCILE = Task("reconcile", "shop_app.jobs.reconciliation.reconcile", every=timedelta(minutes=5))
+FORGET = Task("forget", "shop_app.jobs.privacy.forget", every=timedelta(seconds=15))
+RETAIN = Task("retain", "shop_app.jobs.privacy.retain", every=timedelta(minutes=10))
+TASKS: tuple[Task, ...] = (DELIVER, SUMMARISE, ALERTS, EXPERIMENTS, SETTLE_PAYMENTS, RECONCILE, FORGET, RETAIN)
 
 
 def due(tasks: tuple[Task, ...], last_run: dict[str, datetime], now: datetime) -> list[Task]:

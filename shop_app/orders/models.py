@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from shop_app.cart.models import AttributionColumns
 from shop_app.extensions import Base, UtcDateTime
 
+ERASED_EMAIL = "erased"
+"""Stands in an order whose person asked to be forgotten; the events of such an order are gone on purpose."""
+
 
 class PaymentAttempt(Base):
     """One try to pay for a cart, under the idempotency key of its checkout form.

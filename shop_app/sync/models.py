@@ -1,4 +1,4 @@
-"""How each stream to Recsys is doing: its batch size, and whether its circuit is open."""
+"""How each stream to Recsys is doing, and how far a replay of the log got."""
 
 from datetime import datetime
 
@@ -20,3 +20,17 @@ class SinkState(Base):
     last_error: Mapped[str | None] = mapped_column(String(500))
     last_success_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_failure_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Replay(Base):
+    """One pass over the whole event log. Killed and started again it goes on after `last_event_id`."""
+
+    __tablename__ = "replay"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    last_event_id: Mapped[int] = mapped_column(default=0)
+    sent: Mapped[int] = mapped_column(default=0)
+    refused: Mapped[int] = mapped_column(default=0)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -34,7 +34,7 @@ from shop_app.sync.payloads import event_payload, item_payload, user_payload
 from shop_app.sync.sending import Outcome, Refused, send_in_parts
 from shop_app.sync.sinks import BOUNDS, SinkName, is_open, note_outcome, sink
 from shop_app.tracking.consent import personalised
-from shop_app.tracking.delivery import lease_events, make_all_due, mark_dead, mark_sent, postpone_events
+from shop_app.tracking.delivery import drop_forgotten, lease_events, make_all_due, mark_dead, mark_sent, postpone_events
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def push_events(carrier: Carrier, *, limit: int | None = None) -> Pushed:
     with unit_of_work(db.session):
         size = _batch_size("events", now, limit)
         rows = lease_events(limit=size, now=now, lease=LEASE, token=token) if size else []
-        leased = [_Leased(row.id, event_payload(row)) for row in rows]
+        leased = [_Leased(row.id, event_payload(row)) for row in drop_forgotten(rows)]
     if not leased:
         return Pushed()
     outcome = send_in_parts(leased, lambda part: _send_events(carrier.gateway, part))

@@ -1,12 +1,13 @@
 """How far events got on their way out: leased, sent, postponed, dead, requeued."""
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from shop_app.extensions import db
-from shop_app.tracking.models import TrackedEvent
+from shop_app.tracking.models import Tombstone, TrackedEvent
 
 WITHOUT_SYNC = {"synchronize_session": False}
 
@@ -33,6 +34,22 @@ def lease_events(*, limit: int, now: datetime, lease: timedelta, token: str) -> 
         execution_options=WITHOUT_SYNC,
     )
     return sorted(taken, key=lambda row: row.id)
+
+
+def drop_forgotten(rows: Sequence[TrackedEvent]) -> list[TrackedEvent]:
+    """`rows` without those of people who asked to be forgotten; these are deleted instead of sent."""
+    hashes = {row.shopper_key: key_hash(row.shopper_key) for row in rows}
+    known = select(Tombstone.key_hash).where(Tombstone.key_hash.in_(hashes.values()))
+    forgotten = set(db.session.scalars(known))
+    gone = [row.id for row in rows if hashes[row.shopper_key] in forgotten]
+    if gone:
+        db.session.execute(delete(TrackedEvent).where(TrackedEvent.id.in_(gone)), execution_options=WITHOUT_SYNC)
+    return [row for row in rows if hashes[row.shopper_key] not in forgotten]
+
+
+def key_hash(shopper_key: str) -> str:
+    """What a tombstone keeps of a key. Keys are random, so their hash gives nothing away."""
+    return hashlib.sha256(shopper_key.encode()).hexdigest()
 
 
 def mark_sent(event_ids: Sequence[int], now: datetime) -> None:

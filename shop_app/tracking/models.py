@@ -68,3 +68,12 @@ class ConsentRecord(Base):
     text_version: Mapped[str] = mapped_column(String(20))
     text_hash: Mapped[str] = mapped_column(String(64))
     decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Tombstone(Base):
+    """Somebody asked to be forgotten. Only a hash of the key is kept, to stop old queues from bringing them back."""
+
+    __tablename__ = "tombstone"
+
+    key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    erased_at: Mapped[datetime] = mapped_column(UtcDateTime)

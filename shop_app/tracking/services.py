@@ -56,6 +56,11 @@ class BrowserEvent:
     experiment: str = ""
     ab_bucket: str = ""
 
+    @property
+    def is_shed(self) -> bool:
+        """Whether this kind has to wait when too much waits already: what was merely seen, never what was done."""
+        return self.is_impression
+
 
 def record_business_events(events: Sequence[BusinessEvent], shopper: Shopper, now: datetime) -> None:
     """Add `events` to the log, inside the caller's transaction.

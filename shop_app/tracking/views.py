@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,14 +15,18 @@ from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import csrf, db, handle, limiter
 from shop_app.tracking import consent
 from shop_app.tracking.identity import current_shopper, remember_consent
+from shop_app.tracking.pressure import Pressure
 from shop_app.tracking.schemas import MAX_BODY_BYTES, MAX_EPOCH_MS, MAX_EVENTS, Refusal, judge
 from shop_app.tracking.services import BrowserEvent, record_browser_events
 
 bp = Blueprint("tracking", __name__)
+bp.record_once(lambda state: state.app.extensions.setdefault("pressure", Pressure()))
 log = logging.getLogger(__name__)
 
 EVENT_RATE = "1200 per minute"
 """Requests of one address: a busy office behind one router stays below it."""
+RETRY_AFTER_S = 30
+"""How long a browser keeps its impressions while the log is full."""
 CHOICES = {"all": Consent(analytics=True, personalisation=True, is_decided=True), "essential": Consent(is_decided=True)}
 
 
@@ -38,10 +43,15 @@ def take_events() -> tuple[Response, int]:
         verdicts: list[BrowserEvent | Refusal] = [Refusal(_id_of(raw), "no_consent", "") for raw in raw_events]
     else:
         verdicts = [judge(raw) for raw in raw_events]
-    good = [verdict for verdict in verdicts if isinstance(verdict, BrowserEvent)]
+    is_full = handle("pressure").is_high(time.monotonic())
+    good = [verdict for verdict in verdicts if isinstance(verdict, BrowserEvent) and not (is_full and verdict.is_shed)]
     with unit_of_work(db.session):
         new_ids = record_browser_events(good, shopper, sent_ms=sent_ms, received_at=now)
-    return _answer(verdicts, new_ids), 202
+    response = _answer(verdicts, new_ids, is_full=is_full)
+    if is_full and len(good) < len(verdicts):
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return response, 429
+    return response, 202
 
 
 @bp.get("/consent")
@@ -86,7 +96,7 @@ def _parse_body() -> tuple[int, list[Any]]:
     return sent_ms, events
 
 
-def _answer(verdicts: list[BrowserEvent | Refusal], new_ids: set[str]) -> Response:
+def _answer(verdicts: list[BrowserEvent | Refusal], new_ids: set[str], *, is_full: bool) -> Response:
     """One result per event, in the order they came. An id met twice in one body counts once."""
     results: list[dict[str, Any]] = []
     refusals = []
@@ -94,6 +104,8 @@ def _answer(verdicts: list[BrowserEvent | Refusal], new_ids: set[str]) -> Respon
         if isinstance(verdict, Refusal):
             refusals.append(verdict)
             results.append({"id": verdict.event_id, "status": "rejected", "code": verdict.code, "path": verdict.path})
+        elif is_full and verdict.is_shed:
+            results.append({"id": verdict.event_id, "status": "deferred"})
         else:
             is_new = verdict.event_id in new_ids
             new_ids.discard(verdict.event_id)
