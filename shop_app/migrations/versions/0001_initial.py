@@ -142,6 +142,19 @@ def upgrade():
     sa.Column('sum_xy', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('day', 'surface', 'widget', name=op.f('pk_day_spread'))
     )
+    op.create_table('erasure',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('keys', sa.JSON(), nullable=False),
+    sa.Column('asked_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('rounds_left', sa.Integer(), nullable=False),
+    sa.Column('last_error', sa.String(length=500), nullable=True),
+    sa.Column('done_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_erasure'))
+    )
+    with op.batch_alter_table('erasure', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_erasure_due_at'), ['due_at'], unique=False)
+
     op.create_table('experiment',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('key', sa.String(length=60), nullable=False),
@@ -195,6 +208,16 @@ def upgrade():
     with op.batch_alter_table('payment_notice', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_payment_notice_provider_ref'), ['provider_ref'], unique=False)
 
+    op.create_table('replay',
+    sa.Column('name', sa.String(length=40), nullable=False),
+    sa.Column('last_event_id', sa.Integer(), nullable=False),
+    sa.Column('sent', sa.Integer(), nullable=False),
+    sa.Column('refused', sa.Integer(), nullable=False),
+    sa.Column('started_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('finished_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('name', name=op.f('pk_replay'))
+    )
     op.create_table('rolled_day',
     sa.Column('day', sa.Date(), nullable=False),
     sa.Column('upto_event_id', sa.Integer(), nullable=False),
@@ -233,6 +256,11 @@ def upgrade():
     sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('updated_by', sa.String(length=80), nullable=False),
     sa.PrimaryKeyConstraint('key', name=op.f('pk_site_setting'))
+    )
+    op.create_table('tombstone',
+    sa.Column('key_hash', sa.String(length=64), nullable=False),
+    sa.Column('erased_at', sa.DateTime(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('key_hash', name=op.f('pk_tombstone'))
     )
     op.create_table('tracked_event',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -621,10 +649,12 @@ def downgrade():
         batch_op.drop_index('ix_tracked_event_due')
 
     op.drop_table('tracked_event')
+    op.drop_table('tombstone')
     op.drop_table('site_setting')
     op.drop_table('sink_state')
     op.drop_table('sandbox_payment')
     op.drop_table('rolled_day')
+    op.drop_table('replay')
     with op.batch_alter_table('payment_notice', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_payment_notice_provider_ref'))
 
@@ -637,6 +667,10 @@ def downgrade():
         batch_op.drop_index('ix_experiment_slot')
 
     op.drop_table('experiment')
+    with op.batch_alter_table('erasure', schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f('ix_erasure_due_at'))
+
+    op.drop_table('erasure')
     op.drop_table('day_spread')
     op.drop_table('day_cell')
     with op.batch_alter_table('consent_record', schema=None) as batch_op:
