@@ -26,7 +26,10 @@ def reconcile() -> dict[str, Any]:
 
 def _findings(drift: Drift) -> list[Finding]:
     """What no repair can mend."""
-    kinds = (("different", drift.different, "differ from their orders"), ("unfounded", drift.unfounded, "have no order"))
+    kinds = (
+        ("different", drift.different, "differ from their orders"),
+        ("unfounded", drift.unfounded, "have no order"),
+    )
     return [
         Finding("drift", kind, "ticket", f"{len(ids)} purchase events {what}", ADVICE, {"events": ids[:50]})
         for kind, ids, what in kinds
