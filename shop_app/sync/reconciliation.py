@@ -56,7 +56,7 @@ class _Fact:
 
 
 def find_drift(gateway: RecsysGateway, *, since: datetime, now: datetime) -> Drift:
-    """Compare the orders placed from `since` until a minute ago. Reads only; imported and anonymised orders are left out.
+    """Compare the orders placed from `since` until a minute ago. Reads only. Imported and erased orders are left out.
 
     Raises:
         RecsysUnavailable: Recsys could not be asked.
