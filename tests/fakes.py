@@ -108,10 +108,13 @@ class FakeGateway:
 
     def delete_events(self, which: DeleteFilter) -> DeleteResult:
         assert which.confirm_all or not which.is_empty
-        gone = len(self.events)
-        self.events.clear()
-        self.received.clear()
-        return DeleteResult(gone)
+        self._write()
+        gone = [key for key, event in self.events.items() if which.user_id in (None, event.user_id)]
+        for key in gone:
+            del self.events[key]
+        if which.confirm_all:
+            self.received.clear()
+        return DeleteResult(len(gone))
 
     def forget_users(self, user_ids: Sequence[str]) -> ForgetResult:
         self._write()

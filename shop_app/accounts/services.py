@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, literal, select, update
+from sqlalchemy import case, delete, literal, select, update
 
 from shop_app.accounts.models import Address, IdentityMerge, User, WishlistItem
 from shop_app.accounts.passwords import check_new_password, hash_password, is_correct, needs_rehash
@@ -107,14 +107,15 @@ def merge_anonymous(anonymous_key: str, shopper: Shopper, now: datetime) -> Merg
     """
     row = {"anonymous_key": anonymous_key, "member_key": shopper.key, "merged_at": now}
     statement = insert_into(IdentityMerge).values(row).on_conflict_do_nothing().returning(IdentityMerge.id)
-    if not db.session.scalars(statement).all():
+    merge_id = db.session.scalars(statement).one_or_none()
+    if merge_id is None:
         return Merge(is_new=False)
     carry_over(anonymous_key, shopper.key)
     return Merge(
         is_new=True,
         lines=merge_carts(anonymous_key, shopper.key, now),
         wishes=_merge_wishlists(anonymous_key, shopper.key),
-        events=_merge_events(anonymous_key, shopper.key) if shopper.consent.personalisation else 0,
+        events=_merge_events(merge_id, anonymous_key, shopper.key) if shopper.consent.personalisation else 0,
     )
 
 
@@ -268,7 +269,17 @@ def _merge_wishlists(anonymous_key: str, member_key: str) -> int:
     return rows_changed(delete(WishlistItem).where(WishlistItem.shopper_key == anonymous_key))
 
 
-def _merge_events(anonymous_key: str, member_key: str) -> int:
-    """What was tracked under the anonymous key is the member's; rows made without consent carry other keys."""
+def _merge_events(merge_id: int, anonymous_key: str, member_key: str) -> int:
+    """What was tracked under the anonymous key is the member's; rows made without consent carry other keys.
+
+    They wait as `merging` until Recsys has dropped what it knew under the old key (`sync.merges`). Dead ones stay dead.
+    """
+    is_dead = TrackedEvent.delivery == "dead"
     theirs = update(TrackedEvent).where(TrackedEvent.shopper_key == anonymous_key)
-    return rows_changed(theirs.values(shopper_key=member_key))
+    return rows_changed(
+        theirs.values(
+            shopper_key=member_key,
+            delivery=case((is_dead, "dead"), else_="merging"),
+            lease_token=f"merge:{merge_id}",
+        )
+    )

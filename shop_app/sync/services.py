@@ -30,6 +30,7 @@ from shop_app.outbox.services import (
     settle_changes,
 )
 from shop_app.recsys.gateway import RecsysGateway
+from shop_app.sync.merges import push_merges
 from shop_app.sync.payloads import event_payload, item_payload, user_payload
 from shop_app.sync.sending import Outcome, Refused, send_in_parts
 from shop_app.sync.sinks import BOUNDS, SinkName, is_open, note_outcome, sink
@@ -136,6 +137,7 @@ def drain(carrier: Carrier, *, ignore_waiting: bool = False) -> dict[str, Pushed
     if ignore_waiting:
         with unit_of_work(db.session):
             _forget_waiting(carrier.clock.now())
+    push_merges(carrier.gateway, carrier.clock.now())
     deadline = carrier.clock.now() + DRAIN_LIMIT
     totals: dict[str, Pushed] = {}
     for name, push in (("items", push_items), ("users", push_users), ("events", push_events)):

@@ -12,7 +12,8 @@ from shop_app.extensions import Base, UtcDateTime
 class TrackedEvent(Base):
     """One event and how far its delivery got.
 
-    `delivery` is pending → sent, or dead (refused; waits for a person). A leased row stays pending under `lease_until`.
+    `delivery` is pending → sent, or dead (refused; waits for a person), or merging (waits for `sync.merges`). A leased
+    row stays pending under `lease_until`.
     `occurred_at` is the server's reckoning: received − (sent − created), clamped.
     """
 
