@@ -16,7 +16,6 @@ from recsys_engine.signals.ranking.shoppers import Histories, Shoppers
 from recsys_engine.signals.ranking.world import Tuning, World, world_at
 
 PAST_WINDOWS = 8
-BASKET_WINDOWS = 4  # baskets are many: the newest windows teach enough about what goes together
 SEED = 42
 RECIPES = ("home", "discover", "similar", "complete")
 # Before a shop has a past window to learn from, these columns decide, each relative to its best value in the list.
@@ -98,12 +97,10 @@ def fit_ranking(
     tuning = tuning or Tuning()
     rng = np.random.default_rng(SEED)
     lessons: dict[str, list[Lesson]] = {recipe: [] for recipe in RECIPES}
-    for step, cut in enumerate(cuts(orders, now, windows)):
+    for cut in cuts(orders, now, windows):
         past, future = orders.before(cut), future_of(orders, cut)
         world = world_at(past, facts, cut, tuning)
-        found = personal_lessons(world, past, future, rng)
-        if step < BASKET_WINDOWS:
-            found |= basket_lessons(world, future, rng)
+        found = personal_lessons(world, past, future, rng) | basket_lessons(world, future, rng)
         for recipe, told in found.items():
             lessons[recipe] += told
     rankers = {recipe: ranker for recipe in RECIPES if (ranker := learn(lessons[recipe])) is not None}
