@@ -31,10 +31,14 @@ def money(minor: float | None, currency: str) -> str:
 
 
 def money_short(minor: float | None, currency: str) -> str:
-    """The same without pennies from 100 units on, for ranges and axes."""
-    text = money(minor, currency)
-    whole = minor is not None and "." in text and (abs(Money(round(minor), currency).decimal()) >= 100 or minor == 0)
-    return text.partition(".")[0] if whole and text[-1].isdigit() else text
+    """The same, rounded to whole units from 100 units on and for nothing: for ranges and axes."""
+    if minor is None:
+        return NOTHING
+    digits = Money(0, currency).digits
+    if minor != 0 and abs(minor) < 100 * 10**digits:
+        return money(minor, currency)
+    text = Money(int(round(minor, -digits)), currency).text()
+    return text.replace("." + "0" * digits, "") if digits else text
 
 
 def percent_short(value: float) -> str:

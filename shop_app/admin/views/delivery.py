@@ -4,16 +4,18 @@ from flask import flash, redirect, request, url_for
 from sqlalchemy import func, select
 from werkzeug.wrappers import Response
 
+from recsys_engine.contract import Health
 from shop_app.accounts.models import User
 from shop_app.admin import services
 from shop_app.admin.forms import parse_ids
 from shop_app.admin.paging import page_number
 from shop_app.admin.queries import audit as trail
 from shop_app.admin.queries import events as found
-from shop_app.admin.views.base import actor, bp, now, page
+from shop_app.admin.views.base import actor, bp, gateway, now, page
 from shop_app.catalog.models import Product
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
+from shop_app.recsys.gateway import RecsysError
 
 
 @bp.get("/delivery")
@@ -21,7 +23,14 @@ def delivery() -> str:
     """The state of the pipeline, and the form to send everything again."""
     items = db.session.scalar(select(func.count(Product.id))) or 0
     users = db.session.scalar(select(func.count(User.id))) or 0
-    return page("admin/delivery.html", state=found.delivery_state(now()), items=items, users=users)
+    return page("admin/delivery.html", state=found.delivery_state(now()), items=items, users=users, health=_health())
+
+
+def _health() -> Health:
+    try:
+        return gateway().ready()
+    except RecsysError as error:
+        return Health("unreachable", (str(error),))
 
 
 @bp.post("/resyncs")

@@ -103,7 +103,7 @@ def funnel_csv() -> Response:
 @bp.get("/attribution")
 def attribution_page() -> str:
     """Where the money came from, and the proof that nothing is missing or counted twice."""
-    period = parse_period(request.args, now().date())
+    period = parse_period(request.args, now().date(), default_days=7)
     return page("admin/attribution.html", period=period, links=period_links(now()), proof=proof(period))
 
 
