@@ -38,6 +38,11 @@ class QaGateway:
         self.reads = "normal"
         self.writes = "normal"
 
+    @property
+    def is_instant(self) -> bool:
+        """Whether a caller may do without a deadline; never while reads are disturbed."""
+        return self.reads == "normal" and bool(getattr(self.inner, "is_instant", False))
+
     def __getattr__(self, name: str) -> Any:
         verb = getattr(self.inner, name)
         mode = self.reads if name in READS else self.writes if name in WRITES else "normal"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, select, true
+from sqlalchemy import Select, bindparam, func, select, true
 from sqlalchemy.orm import joinedload, selectinload
 
 from shop_app.catalog.models import Brand, BundleComponent, Category, Product, ProductSales, Variant
@@ -61,25 +61,28 @@ class Department:
         return f"/departments/{self.path}"
 
 
-_DEAREST = select(func.max(Variant.price_minor)).where(Variant.product_id == Product.id).scalar_subquery()
+_product, _brand, _variant = (model.__table__ for model in (Product, Brand, Variant))
+_DEAREST = select(func.max(_variant.c.price_minor)).where(_variant.c.product_id == _product.c.id).scalar_subquery()
 _CARD = (
     select(
-        Product.id,
-        Product.sku,
-        Product.slug,
-        Product.title,
-        Brand.name.label("brand"),
-        Product.price_minor,
-        Product.compare_at_minor,
-        Product.currency,
-        Product.image_urls,
-        Product.stock,
+        _product.c.id,
+        _product.c.sku,
+        _product.c.slug,
+        _product.c.title,
+        _brand.c.name.label("brand"),
+        _product.c.price_minor,
+        _product.c.compare_at_minor,
+        _product.c.currency,
+        _product.c.image_urls,
+        _product.c.stock,
         _DEAREST.label("dearest"),
     )
-    .outerjoin(Brand, Brand.id == Product.brand_id)
-    .where(Product.status == "active")
+    .select_from(_product.outerjoin(_brand, _brand.c.id == _product.c.brand_id))
+    .where(_product.c.status == "active")
 )
-_SELLABLE_CARD = _CARD.where(Product.stock > 0)
+_SELLABLE_CARD = _CARD.where(_product.c.stock > 0)
+_CARDS_BY_SKU = _SELLABLE_CARD.where(_product.c.sku.in_(bindparam("skus", expanding=True)))
+"""Built once and run without the ORM: every widget asks it."""
 
 
 def sellable() -> Select[Product]:
@@ -91,10 +94,10 @@ def cards(skus: Sequence[str], category_path: str = "") -> list[ProductCard]:
     """Cards for these item ids in the given order; what is not for sale or outside `category_path` is left out."""
     if not skus:
         return []
-    query = _SELLABLE_CARD.where(Product.sku.in_(skus))
+    query = _CARDS_BY_SKU
     if category_path:
         query = query.join(Category, Category.id == Product.category_id).where(within(category_path))
-    by_sku = {row.sku: _card(row) for row in db.session.execute(query)}
+    by_sku = {row.sku: _card(row) for row in db.session.connection().execute(query, {"skus": list(skus)})}
     return [by_sku[sku] for sku in skus if sku in by_sku]
 
 

@@ -12,6 +12,7 @@ from shop_app.core.events import EventKind
 from shop_app.experiments.bucketing import HashRange, Split, assign
 from shop_app.experiments.models import Experiment, ExperimentUnit
 from shop_app.extensions import db
+from shop_app.site_settings.kept import Kept
 from shop_app.tracking.models import TrackedEvent
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def assignment(slot: str, shopper: Shopper) -> Assignment | None:
 
     A key that was exposed keeps its arm; any other is hashed.
     """
+    if slot not in _slots_under_test():
+        return None
     key = unit_key(shopper)
     for experiment in running(slot):
         kept = db.session.get(ExperimentUnit, (experiment.id, key))
@@ -84,6 +87,9 @@ def assignment(slot: str, shopper: Shopper) -> Assignment | None:
         if variant is not None:
             return Assignment(experiment.key, variant, _changes(experiment, variant))
     return None
+
+
+_slots_under_test = Kept(lambda: frozenset(experiment.slot for experiment in running()), Experiment)
 
 
 def unit_key(shopper: Shopper) -> str:

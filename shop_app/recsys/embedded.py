@@ -180,6 +180,7 @@ class EmbeddedGateway:
         self._engine = Engine(self._database, org_id, namespace, clock, model_folder=model_folder)
         self._has_tables = False
         self.control = EmbeddedControl(self._open)
+        self._has_answered = False
 
     def refit(self) -> bool:
         """Learn the ranking anew (minutes on a large log); false when there is nothing to learn from."""
@@ -203,9 +204,16 @@ class EmbeddedGateway:
         with self._open() as engine:
             return engine.send_events(events)
 
+    @property
+    def is_instant(self) -> bool:
+        """The model is in this process's memory: a list takes about a millisecond, and no deadline is needed."""
+        return self._has_answered
+
     def recommend(self, request: RecommendRequest) -> Recommendations:
         with self._open() as engine:
-            return engine.recommend(request)
+            found = engine.recommend(request)
+        self._has_answered = True
+        return found
 
     def rerank(self, request: RecommendRequest, candidates: Sequence[RerankCandidate]) -> Recommendations:
         with self._open() as engine:

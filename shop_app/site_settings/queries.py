@@ -8,13 +8,14 @@ from sqlalchemy import select
 from shop_app.core.errors import NotFound
 from shop_app.extensions import db
 from shop_app.site_settings.defaults import SLOTS, SlotSettings
+from shop_app.site_settings.kept import Kept
 from shop_app.site_settings.models import SiteSetting
 
 _EDITABLE = {f.name for f in fields(SlotSettings)} - {"slot", "version"}
 
 
 def slot_settings(slot: str) -> SlotSettings:
-    """What `slot` does now.
+    """What `slot` does now, at most a second behind another process's edit.
 
     Raises:
         NotFound: there is no such slot.
@@ -22,14 +23,17 @@ def slot_settings(slot: str) -> SlotSettings:
     """
     if slot not in SLOTS:
         raise NotFound(f"no slot called {slot}")
-    return _merged(SLOTS[slot], db.session.get(SiteSetting, f"surface:{slot}"))
+    return _kept_settings()[slot]
 
 
 def all_slot_settings() -> list[SlotSettings]:
-    """Every slot, in the order of the registry."""
+    """Every slot as it is stored now, in the order of the registry."""
     keys = [f"surface:{slot}" for slot in SLOTS]
     stored = {row.key: row for row in db.session.scalars(select(SiteSetting).where(SiteSetting.key.in_(keys)))}
     return [_merged(default, stored.get(f"surface:{slot}")) for slot, default in SLOTS.items()]
+
+
+_kept_settings = Kept(lambda: {settings.slot: settings for settings in all_slot_settings()}, SiteSetting)
 
 
 def _merged(default: SlotSettings, row: SiteSetting | None) -> SlotSettings:

@@ -12,6 +12,8 @@ from shop_app.core.shopper import Consent, Shopper
 
 SESSION_IDLE = timedelta(minutes=30)
 SESSION_MAX = timedelta(hours=24)
+SEEN_STEP = timedelta(minutes=1)
+"""How exact the idle time is: within a step no new cookie is signed, so that fragments of one page stay cheap."""
 BOT_WORDS = ("bot", "crawl", "spider", "slurp", "preview", "curl/", "python-requests", "wget")
 
 
@@ -69,7 +71,8 @@ def _visit(now: datetime) -> _Visit:
         is_idle = stamp - visit.seen_at > SESSION_IDLE.total_seconds()
         is_old = stamp - visit.started_at > SESSION_MAX.total_seconds()
         if not is_idle and not is_old:
-            session["visit"] = [visit.session_id, visit.started_at, stamp]
+            if stamp - visit.seen_at > SEEN_STEP.total_seconds():
+                session["visit"] = [visit.session_id, visit.started_at, stamp]
             return visit
     session["visit"] = ["s_" + new_token(), stamp, stamp]
     return _Visit(*session["visit"])

@@ -143,15 +143,24 @@ def _in_view(needs: Needs, visit: Visit, anchor: Anchor) -> tuple[str, ...]:
 
 def _ask(gateway: RecsysGateway, request: RecommendRequest, deadline_s: float) -> Recommendations | None:
     """The recommender's list, or nothing when it fails or is late."""
-    waiting: Future[Recommendations] = _pool.submit(gateway.recommend, request)
     try:
-        return waiting.result(deadline_s)
+        if getattr(gateway, "is_instant", False):  # handing over to another thread would cost more than the list
+            return gateway.recommend(request)
+        return _in_time(gateway, request, deadline_s)
     except DeadlineMissed:
-        waiting.cancel()
         log.warning("recommend_late", extra={"slot": request.context.surface, "deadline_s": deadline_s})
     except RecsysError as error:
         log.warning("recommend_failed", extra={"slot": request.context.surface, "error": type(error).__name__})
     return None
+
+
+def _in_time(gateway: RecsysGateway, request: RecommendRequest, deadline_s: float) -> Recommendations:
+    """Ask in another thread and wait no longer than the deadline. Raises DeadlineMissed and what the gateway raises."""
+    waiting: Future[Recommendations] = _pool.submit(gateway.recommend, request)
+    try:
+        return waiting.result(deadline_s)
+    finally:
+        waiting.cancel()
 
 
 def _stand_in(k: int, visit: Visit, needs: Needs, today: date) -> list[ProductCard]:

@@ -1,9 +1,12 @@
 """The fragments behind the slots, and the same lists as pages of their own for browsers without JavaScript."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 from flask import Blueprint, Response, current_app, make_response, render_template, request
+from markupsafe import Markup, escape
 
+from shop_app.catalog.queries import ProductCard
 from shop_app.catalog.recent import recent_skus
 from shop_app.core.errors import InvalidInput, NotFound
 from shop_app.experiments.queries import assignment
@@ -18,6 +21,10 @@ bp = Blueprint("widgets", __name__)
 
 PAGE_K = 24
 """Cards on a list's own page."""
+CARDS_KEPT = 5000
+"""Drawn cards held in memory, about 1 kB each."""
+RANK, REQUEST_ID = "\x02rank\x03", "\x02request\x03"
+"""What stands in a drawn card for the two things that differ from answer to answer; no product text holds them."""
 
 
 @bp.get("/w/<slot>")
@@ -35,6 +42,19 @@ def page(slot: str) -> str:
     """The list of a slot as a page."""
     needs = _needs()
     return render_template("widgets/page.html", widget=_filled(slot, needs, k=PAGE_K), needs=needs)
+
+
+@bp.app_template_global()
+def widget_card(card: ProductCard, slot: str, rank: int, request_id: str) -> Markup:
+    """`product_card` of components/products.html, drawn once for each state of a product and place it stands in."""
+    drawn = _drawn_card(card, slot, is_recommended=bool(request_id))
+    return Markup(drawn.replace(RANK, str(rank)).replace(REQUEST_ID, str(escape(request_id))))  # noqa: S704 - escaped
+
+
+@lru_cache(CARDS_KEPT)
+def _drawn_card(card: ProductCard, slot: str, *, is_recommended: bool) -> str:
+    macro = current_app.jinja_env.get_template("components/products.html").module.product_card  # type: ignore[attr-defined]
+    return str(macro(card, slot, RANK, REQUEST_ID if is_recommended else ""))
 
 
 def _needs() -> Needs:
