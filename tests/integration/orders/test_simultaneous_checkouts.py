@@ -22,6 +22,7 @@ from tests.conftest import NOW
 from tests.factories.catalog import a_product
 from tests.factories.shoppers import a_shopper, an_order_request
 
+pytestmark = pytest.mark.timeout(400)  # hundreds of transactions on purpose; a busy machine takes its time
 SHOPPERS, STOCK, SAME_KEY = 200, 10, 50
 THREADS = 25
 
