@@ -71,6 +71,8 @@ RULES: dict[str, Rule] = {
     "admin.resync": Rule(Right.OPERATE, is_dangerous=True),
     "admin.alerts": Rule(Right.SEE),
     "admin.acknowledge_alert": Rule(Right.OPERATE),
+    "admin.differences": Rule(Right.SEE),
+    "admin.sync_differences": Rule(Right.OPERATE),
     "admin.dead_letters": Rule(Right.SEE),
     "admin.requeue_dead_letters": Rule(Right.OPERATE),
     "admin.audit_trail": Rule(Right.GOVERN),

@@ -3,6 +3,7 @@
 from shop_app.admin.views import (
     alerts,
     delivery,
+    differences,
     engine,
     events,
     experiments,
@@ -19,6 +20,7 @@ __all__ = [
     "alerts",
     "bp",
     "delivery",
+    "differences",
     "engine",
     "events",
     "experiments",

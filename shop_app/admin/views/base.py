@@ -71,6 +71,7 @@ NAVIGATION: tuple[tuple[str, tuple[NavLink, ...]], ...] = (
         (
             NavLink("admin.alerts", "Alerts"),
             NavLink("admin.delivery", "Delivery to Recsys"),
+            NavLink("admin.differences", "Catalogue differences"),
             NavLink("admin.dead_letters", "Dead letters"),
             NavLink("admin.audit_trail", "Audit trail"),
         ),

@@ -10,7 +10,7 @@ EMAIL, PASSWORD = next((email, password) for email, password, _, role in LOGINS 
 PAGES = (
     "/admin/", "/admin/funnel", "/admin/attribution", "/admin/preview?slot=home.trending", "/admin/events", "/admin/products",
     "/admin/slots", "/admin/slots/home.top_picks", "/admin/event-types", "/admin/experiments", "/admin/experiments/new",
-    "/admin/orders", "/admin/members", "/admin/alerts", "/admin/delivery", "/admin/dead-letters", "/admin/audit",
+    "/admin/orders", "/admin/members", "/admin/alerts", "/admin/delivery", "/admin/differences", "/admin/dead-letters", "/admin/audit",
 )  # fmt: skip
 
 

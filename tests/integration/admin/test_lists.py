@@ -4,11 +4,14 @@ import re
 
 import pytest
 from flask import Flask
+from sqlalchemy import delete, select
 
 from recsys_engine.contract import Event, EventType
 from shop_app.admin.queries.lists import Asked, list_story, why_missing
+from shop_app.catalog.models import Product
 from shop_app.core.clock import FixedClock
 from shop_app.extensions import db
+from shop_app.outbox.models import ChangedEntity
 from shop_app.recsys.gateway import RecsysUnavailable
 from shop_app.site_settings.queries import slot_settings
 from shop_app.sync.payloads import item_payload
@@ -83,3 +86,29 @@ def test_a_recommender_that_is_away_is_said_and_nothing_breaks(app: Flask, sign_
 
     assert answer.status_code == 503
     assert "cannot be reached" in answer.text
+
+
+@pytest.mark.ticket("RS-067")
+def test_differences_with_recsys_are_shown_field_by_field_and_sent_again(
+    app: Flask, told_engine, clock: FixedClock, sign_in: SignIn
+) -> None:
+    with app.app_context():
+        settings = app.extensions["settings"]
+        for product in db.session.scalars(select(Product)):
+            told_engine.upsert_items([item_payload(product, settings.public_url)])
+        product = db.session.scalars(select(Product).where(Product.sku == "P-3")).one()
+        product.price_minor, product_id = 9_999, product.id
+        db.session.execute(delete(ChangedEntity))
+        db.session.commit()
+    browser = sign_in("support")
+
+    shown = browser.get("/admin/differences").text
+    sent = browser.post("/admin/differences/syncing")
+
+    rows = re.findall(
+        r'">(P-\d+)</a></th><td><span class="tag ">(\w+)</span></td><td class="small json">([\d.]+)', shown
+    )
+    assert rows == [("P-3", "price", "99.99")]
+    assert sent.status_code == 303
+    with app.app_context():
+        assert db.session.scalars(select(ChangedEntity.entity_id)).all() == [product_id]
