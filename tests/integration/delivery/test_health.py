@@ -1,6 +1,6 @@
 """Probes that name what is down."""
 
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -8,8 +8,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from recsys_engine.contract import Health
-from shop_app.app import create_app
-from shop_app.config import Settings
 from shop_app.core.clock import FixedClock
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
@@ -56,19 +54,16 @@ def test_late_delivery_is_named(app: Flask, client: FlaskClient, clock: FixedClo
 
 
 @pytest.mark.ticket("RS-032")
-def test_a_missing_redis_is_named(settings: Settings) -> None:
-    app = create_app(replace(settings, redis_url="redis://127.0.0.1:1/0"), gateway=FakeGateway())
-    with app.app_context():
-        db.create_all()
-
-    answer = app.test_client().get("/readyz")
+@pytest.mark.usefixtures("app")  # for its tables
+def test_a_missing_redis_is_named(another_app: Callable[..., Flask]) -> None:
+    answer = another_app(redis_url="redis://127.0.0.1:1/0").test_client().get("/readyz")
 
     assert (answer.status_code, answer.json["failing"]) == (200, ["redis"])
 
 
 @pytest.mark.ticket("RS-032")
-def test_without_a_database_the_shop_is_not_ready_but_alive(settings: Settings) -> None:
-    client = create_app(settings, gateway=FakeGateway()).test_client()  # no tables
+def test_without_tables_the_shop_is_not_ready_but_alive(another_app: Callable[..., Flask]) -> None:
+    client = another_app().test_client()
 
     answer = client.get("/readyz")
 

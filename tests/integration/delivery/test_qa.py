@@ -1,12 +1,11 @@
 """The doors of QA mode, and that they are closed otherwise."""
 
-from dataclasses import replace
+from collections.abc import Callable
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
-from shop_app.app import create_app
-from shop_app.config import Settings
 from shop_app.core.clock import SystemClock
 from tests.factories.events import a_browser_event
 from tests.fakes import FakeGateway
@@ -19,8 +18,8 @@ DOORS = (
 
 
 @pytest.mark.parametrize(("method", "path"), DOORS)
-def test_outside_qa_mode_there_are_no_such_doors(settings: Settings, method: str, path: str) -> None:
-    app = create_app(replace(settings, qa_mode=False))
+def test_outside_qa_mode_there_are_no_such_doors(another_app: Callable[..., Flask], method: str, path: str) -> None:
+    app = another_app(qa_mode=False)
 
     answer = app.test_client().open(f"/__qa__/{path}", method=method, headers={"Accept": "application/json"})
 
@@ -74,8 +73,8 @@ def test_an_unknown_switch_is_refused(client: FlaskClient) -> None:
     assert client.post("/__qa__/recsys", json={"mode": "exploding"}).status_code == 400
 
 
-def test_the_clock_can_be_moved(settings: Settings) -> None:
-    client = create_app(settings, clock=SystemClock()).test_client()
+def test_the_clock_can_be_moved(another_app: Callable[..., Flask]) -> None:
+    client = another_app(SystemClock()).test_client()
 
     client.post("/__qa__/clock", json={"at": "2031-05-06T07:08:09+00:00"})
     jumped = client.post("/__qa__/clock", json={"advance_s": 3600}).json["now"]
