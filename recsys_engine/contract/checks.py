@@ -60,7 +60,7 @@ class Problem(NamedTuple):
 
 def is_valid_id(value: object) -> bool:
     """1–200 visible characters, no blanks: what every identifier must be."""
-    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable() and not _has_blank(value)
+    return isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable() and " " not in value
 
 
 def event_problem(event: Event, now: datetime) -> Problem | None:
@@ -256,7 +256,3 @@ def _is_number(value: object) -> bool:
 
 def _is_within(value: object, low: float, high: float) -> bool:
     return _is_number(value) and low <= value <= high  # type: ignore[operator]  # a number by the first test
-
-
-def _has_blank(text: str) -> bool:
-    return " " in text

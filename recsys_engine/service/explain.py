@@ -39,7 +39,9 @@ def reasons(outcome: Outcome, choice: Choice, query: Query, rules: RuleEffects) 
 def explanation(
     outcome: Outcome, choice: Choice, query: Query, pairs: Mapping[str, PairSource], level: str
 ) -> dict[str, Any]:
-    """The explain block: ``contributions`` sum to ``blend``, times ``multiplier`` gives the score."""
+    """The explain block: ``contributions`` sum to ``blend``, times ``multiplier`` plus ``added`` (a boost of an item
+    without a score of its own) is the score.
+    """
     pool, row = outcome.pool, choice.row
     given = {
         name: {"contribution": share, **({"raw": raw} if level == "full" else {})}
@@ -52,6 +54,7 @@ def explanation(
         "contributions": given,
         "blend": float(pool.contributions[row].sum()),
         "multiplier": float(pool.multipliers[row]),
+        "added": float(pool.scores[row] - pool.contributions[row].sum() * pool.multipliers[row]),
         "mmr": {
             "lambda": query.settings.mmr_lambda,
             "max_sim": choice.max_similarity,

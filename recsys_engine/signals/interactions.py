@@ -7,7 +7,7 @@ All three relations look only at the same shopper's earlier events in log order:
 - basket: distinct earlier lines of the same order, both directions; lines past the 60th make no pairs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -19,41 +19,52 @@ COVISIT_LAGS = 10
 SEQUENCE_LAGS = 3
 SEQUENCE_GAP_MS = 30 * 60_000
 BASKET_LINES = 60
+ADD, PURCHASE = int(EventType.ADD), int(EventType.PURCHASE)
 
 
-def covisit_partners(earlier: FloatArray, row: FloatArray, window_ms: int) -> list[int]:
+Row = Sequence[float]
+"""One event as plain numbers, columns as in ``histories``."""
+
+
+def recent_rows(earlier: FloatArray) -> list[list[float]]:
+    """The rows a new event can pair with in co-visitation and sequence, newest first."""
+    rows: list[list[float]] = earlier[: -COVISIT_LAGS - 1 : -1].tolist()
+    return rows
+
+
+def covisit_partners(recent: Sequence[Row], row: Row, window_ms: int) -> list[int]:
     """Items that go together with the event ``row`` in co-visitation."""
-    if row[TYPE] > EventType.PURCHASE:
+    item, ts_ms, type_, _, basket = row
+    if type_ > PURCHASE:
         return []
     found: dict[int, None] = {}
-    for other in earlier[: -COVISIT_LAGS - 1 : -1].tolist():
-        same_order = other[TYPE] == row[TYPE] == EventType.PURCHASE and other[BASKET] == row[BASKET]
-        if other[TYPE] > EventType.PURCHASE or same_order or other[ITEM] == row[ITEM]:
+    for other_item, other_ts, other_type, _, other_basket in recent:
+        if other_item == item or other_type > PURCHASE or not -window_ms <= ts_ms - other_ts <= window_ms:
             continue
-        if abs(row[TS_MS] - other[TS_MS]) <= window_ms:
-            found[int(other[ITEM])] = None
+        if other_type == type_ == PURCHASE and other_basket == basket:
+            continue
+        found[int(other_item)] = None
     return list(found)
 
 
-def sequence_partners(earlier: FloatArray, row: FloatArray) -> list[int]:
+def sequence_partners(recent: Sequence[Row], row: Row) -> list[int]:
     """Items browsed just before the event ``row``."""
-    if row[TYPE] > EventType.ADD:
+    item, ts_ms, type_, _, _ = row
+    if type_ > ADD:
         return []
     found: dict[int, None] = {}
-    for other in earlier[: -SEQUENCE_LAGS - 1 : -1].tolist():
-        if other[TYPE] > EventType.ADD or other[ITEM] == row[ITEM]:
-            continue
-        if 0 <= row[TS_MS] - other[TS_MS] <= SEQUENCE_GAP_MS:
-            found[int(other[ITEM])] = None
+    for other_item, other_ts, other_type, _, _ in recent[:SEQUENCE_LAGS]:
+        if other_type <= ADD and other_item != item and 0 <= ts_ms - other_ts <= SEQUENCE_GAP_MS:
+            found[int(other_item)] = None
     return list(found)
 
 
-def basket_partners(earlier: FloatArray, row: FloatArray) -> list[int] | None:
+def basket_partners(earlier: FloatArray, row: Row) -> list[int] | None:
     """Earlier lines of the same order; None when this item is already in it or the order is too long."""
-    if row[TYPE] != EventType.PURCHASE:
+    if row[TYPE] != PURCHASE:
         return None
-    same = (earlier[:, BASKET] == row[BASKET]) & (earlier[:, TYPE] == EventType.PURCHASE)
-    lines = np.unique(earlier[same, ITEM]).astype(np.int64)
+    same = earlier[(earlier[:, BASKET] == row[BASKET]) & (earlier[:, TYPE] == PURCHASE), ITEM]
+    lines = dict.fromkeys(same.tolist())
     if len(lines) >= BASKET_LINES or row[ITEM] in lines:
         return None
     return [int(line) for line in lines]
@@ -61,8 +72,8 @@ def basket_partners(earlier: FloatArray, row: FloatArray) -> list[int] | None:
 
 def covisit_pairs(users: IntArray, rows: FloatArray, window_ms: int) -> Iterator[tuple[IntArray, IntArray]]:
     """``(later row, earlier row)`` positions of every co-visitation pair; rows sorted by user, log order within."""
-    can = rows[:, TYPE] <= EventType.PURCHASE
-    bought = rows[:, TYPE] == EventType.PURCHASE
+    can = rows[:, TYPE] <= PURCHASE
+    bought = rows[:, TYPE] == PURCHASE
     for lag in range(1, COVISIT_LAGS + 1):
         if lag >= len(rows):
             return
@@ -82,7 +93,7 @@ def covisit_pairs(users: IntArray, rows: FloatArray, window_ms: int) -> Iterator
 
 def sequence_pairs(users: IntArray, rows: FloatArray) -> Iterator[tuple[IntArray, IntArray]]:
     """``(later row, earlier row)`` positions of every sequence pair."""
-    can = rows[:, TYPE] <= EventType.ADD
+    can = rows[:, TYPE] <= ADD
     for lag in range(1, SEQUENCE_LAGS + 1):
         if lag >= len(rows):
             return
@@ -104,7 +115,7 @@ def basket_lines(users: IntArray, rows: FloatArray) -> tuple[IntArray, IntArray,
 
     The first occurrence of an item in an order counts; sorted by order and then log order.
     """
-    bought = np.flatnonzero(rows[:, TYPE] == EventType.PURCHASE)
+    bought = np.flatnonzero(rows[:, TYPE] == PURCHASE)
     order = bought[np.lexsort((bought, rows[bought, ITEM], rows[bought, BASKET], users[bought]))]
     is_first = np.ones(len(order), bool)
     is_first[1:] = (

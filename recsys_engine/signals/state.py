@@ -10,7 +10,7 @@ from recsys_engine.domain import FloatArray
 from recsys_engine.signals.catalog import Catalog
 from recsys_engine.signals.decay import DAY_MS, weight_at
 from recsys_engine.signals.histories import ITEM, TS_MS, TYPE, VALUE, Histories
-from recsys_engine.signals.interactions import basket_partners, covisit_partners, sequence_partners
+from recsys_engine.signals.interactions import basket_partners, covisit_partners, recent_rows, sequence_partners
 from recsys_engine.signals.pairs import PairCounts
 from recsys_engine.signals.popularity import Popularity
 from recsys_engine.store.log import EventRow
@@ -54,7 +54,7 @@ class LiveState:
         item = self.catalog.index_of(event.item_id)
         earlier = self.histories.rows(user)
         row = (item, event.ts_ms, event.type, event.value, basket_code(event))
-        self._count(earlier, np.array(row, np.float64), 1)
+        self._count(earlier, row, 1)
         self.histories.append(user, row)
 
     def forget_user(self, user_id: str) -> None:
@@ -65,7 +65,7 @@ class LiveState:
             return
         rows = self.histories.rows(user)
         for place in range(len(rows)):
-            self._count(rows[:place], rows[place], -1)
+            self._count(rows[:place], rows[place].tolist(), -1)
         self.histories.replace(user, np.empty((0, 5)))
 
     def relearn_users(self, user_ids: Iterable[str], events: Sequence[EventRow]) -> None:
@@ -78,17 +78,18 @@ class LiveState:
         for event in events:
             self.apply(event)
 
-    def _count(self, earlier: FloatArray, row: FloatArray, sign: int) -> None:
+    def _count(self, earlier: FloatArray, row: Sequence[float], sign: int) -> None:
         item, ts_ms = int(row[ITEM]), int(row[TS_MS])
         epoch_ms = self.settings.epoch_ms
         self.popularity.add(item, int(row[TYPE]), float(row[VALUE]), ts_ms, sign)
         pair_weight = sign * weight_at(ts_ms, epoch_ms, PAIR_HALF_LIFE_MS)
-        for other in covisit_partners(earlier, row, self.settings.covisit_window_ms):
+        recent = recent_rows(earlier)
+        for other in covisit_partners(recent, row, self.settings.covisit_window_ms):
             self.covisit.add(item, other, pair_weight)
             self.covisit.add(other, item, pair_weight)
         self.covisit.add_total(item, pair_weight)
         step_weight = sign * weight_at(ts_ms, epoch_ms, SEQUENCE_HALF_LIFE_MS)
-        for other in sequence_partners(earlier, row):
+        for other in sequence_partners(recent, row):
             self.sequence.add(other, item, step_weight)
         self.sequence.add_total(item, step_weight)
         lines = basket_partners(earlier, row)

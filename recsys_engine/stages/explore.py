@@ -33,8 +33,8 @@ def explore(
 ) -> list[Choice]:
     """Give each scored place but the first, with probability ``rate``, to a uniform draw from the reserve.
 
-    Only rows that the caps allow in that place are drawn. A kept choice had probability 1 − rate, a drawn one
-    rate / (number of allowed rows at that step). No repeats, same length.
+    Only rows that the caps allow in that place are drawn. A kept choice had probability 1 − rate (1 when
+    nothing else is allowed), a drawn one rate / (number of allowed rows at that step). No repeats, same length.
     """
     if rate <= 0:
         return list(chosen)
@@ -45,14 +45,14 @@ def explore(
         if choice.how != "score" or place == 0:
             out.append(choice)
             continue
-        allowed: list[int] = []
-        if rng.random() < rate:
-            places.release(choice.row)
-            allowed = [row for row in reserve if places.fits(row)]
-            drawn = allowed[int(rng.integers(len(allowed)))] if allowed else choice.row
-            places.take(drawn)
-        if not allowed:
-            out.append(Choice(choice.row, "score", choice.penalty, choice.max_similarity, 1 - rate))
+        places.release(choice.row)
+        allowed = [row for row in reserve if places.fits(row)]
+        explores = bool(allowed) and rng.random() < rate
+        drawn = allowed[int(rng.integers(len(allowed)))] if explores else choice.row
+        places.take(drawn)
+        if not explores:
+            kept = 1 - rate if allowed else 1.0
+            out.append(Choice(choice.row, "score", choice.penalty, choice.max_similarity, kept))
             continue
         reserve.remove(drawn)
         out.append(Choice(drawn, "exploration", propensity=rate / len(allowed)))
