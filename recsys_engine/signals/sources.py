@@ -271,6 +271,8 @@ class ContentSource:
         self._memo: tuple[object, FloatArray] = (None, np.zeros(0))
 
     def candidates(self, query: Query, limit: int) -> IntArray:
+        if not (query.shelf.embedding_row[query.anchors[:CONTENT_PROFILE_ITEMS]] >= 0).any():
+            return _NOTHING  # no vector among the anchors: spare the pass over the catalogue
         return top(self._dense(query), limit)
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
