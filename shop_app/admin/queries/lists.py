@@ -86,17 +86,22 @@ def why_missing(gateway: RecsysGateway, settings: SlotSettings, asked: Asked, sk
         return "The shop sells nothing with this SKU."
     if reason := _not_for_sale(product) or _excluded(product, asked) or _unknown_to_recsys(gateway, product):
         return reason
+    verdict = gateway.control.explain_missing(_request(settings, asked, settings.k), sku)
+    if verdict.rank is not None:
+        return (
+            f"It is shown, at place {verdict.rank}."
+            if verdict.rank <= settings.k
+            else _beyond(gateway, settings, asked, sku)
+        )
+    return f"It falls out at the step “{verdict.stage.replace('_', ' ')}”: {verdict.reason}"
+
+
+def _beyond(gateway: RecsysGateway, settings: SlotSettings, asked: Asked, sku: str) -> str:
+    """How far behind the end of the list it is."""
     answer = gateway.recommend(_request(settings, asked, MAX_K))
     ranks = {place.item_id: (place.rank, place.score) for place in answer.items}
-    if sku not in ranks:
-        return (
-            f"It is not among the {len(answer.items)} best candidates: nobody like this shopper did anything with it "
-            "lately, or a cap on its brand or category is used up by better ones."
-        )
-    rank, score = ranks[sku]
-    if rank <= settings.k:
-        return f"It is shown, at place {rank}."
-    last = answer.items[settings.k - 1]
+    rank, score = ranks.get(sku, (0, 0.0))
+    last = answer.items[min(settings.k, len(answer.items)) - 1]
     return f"It is at place {rank} with a score of {score:.4f}; the list ends at {settings.k} with {last.score:.4f}."
 
 

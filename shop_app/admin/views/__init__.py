@@ -12,6 +12,7 @@ from shop_app.admin.views import (
     orders,
     people,
     products,
+    rules,
     surfaces,
 )
 from shop_app.admin.views.base import bp
@@ -29,5 +30,6 @@ __all__ = [
     "orders",
     "people",
     "products",
+    "rules",
     "surfaces",
 ]

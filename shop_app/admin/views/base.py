@@ -52,6 +52,7 @@ NAVIGATION: tuple[tuple[str, tuple[NavLink, ...]], ...] = (
         (
             NavLink("admin.products", "Products", ("admin.product",)),
             NavLink("admin.slots", "Surfaces and slots", ("admin.slot",)),
+            NavLink("admin.rules", "Rules"),
             NavLink("admin.event_types", "Event weights"),
         ),
     ),

@@ -9,7 +9,7 @@ from shop_app.catalog.demo.logins import LOGINS
 EMAIL, PASSWORD = next((email, password) for email, password, _, role in LOGINS if role == "owner")
 PAGES = (
     "/admin/", "/admin/funnel", "/admin/attribution", "/admin/preview?slot=home.trending", "/admin/events", "/admin/products",
-    "/admin/slots", "/admin/slots/home.top_picks", "/admin/event-types", "/admin/experiments", "/admin/experiments/new",
+    "/admin/slots", "/admin/slots/home.top_picks", "/admin/event-types", "/admin/rules", "/admin/experiments", "/admin/experiments/new",
     "/admin/orders", "/admin/members", "/admin/alerts", "/admin/delivery", "/admin/differences", "/admin/dead-letters", "/admin/audit",
 )  # fmt: skip
 
