@@ -45,6 +45,10 @@ migration: $(VENV)/.test ## Write a migration for changed models: make migration
 chaos: $(VENV)/.test ## Kill -9 web, worker, cron and Redis while people shop; then count every event
 	@$(BIN)/python scripts/chaos.py $(ARGS)
 
+.PHONY: screenshots
+screenshots: $(VENV)/.test ## Photograph every page and state at two widths into build/screenshots, with a gallery
+	@$(BIN)/python -m scripts.screenshots $(ARGS)
+
 .PHONY: clean
 clean: ## Remove the virtual environment and all data of the shop on this machine
 	@rm -rf $(VENV) var build *.egg-info

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, jsonify, render_template, request, session
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.engine import make_url
 from werkzeug.exceptions import HTTPException
@@ -57,6 +58,16 @@ POLICY = (
     "frame-ancestors 'none'; "
 ).rstrip("; ")
 
+FILES = frozenset({"static", "catalog.picture"})
+
+
+class _Sessions(SecureCookieSessionInterface):
+    """Files have no session: without this they would vary by cookie, and be fetched again after every change of it."""
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if request.endpoint not in FILES:
+            super().save_session(app, session, response)
+
 
 def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any = None) -> Flask:
     """Build the shop. `clock` and `gateway` are replaced in tests; by default they are the real ones."""
@@ -67,6 +78,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any =
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    app.session_interface = _Sessions()
     _bind_extensions(app)
     app.extensions["payments"] = SandboxProvider(settings.secret_key)
     app.extensions["recsys"] = gateway or _gateway(settings, app.extensions["clock"])

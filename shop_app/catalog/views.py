@@ -48,8 +48,9 @@ def _frame_values() -> dict[str, Any]:
 
 @bp.after_app_request
 def _keep_versioned_files(response: Response) -> Response:
-    """A file asked for by its version never changes."""
-    if request.endpoint == "static" and "v" in request.args and response.status_code in (200, 304):
+    """A file asked for by its version never changes. Nor does a font, and one that is asked for anew comes too late."""
+    is_fixed = "v" in request.args or request.path.endswith(".woff2")
+    if request.endpoint == "static" and is_fixed and response.status_code in (200, 304):
         response.headers["Cache-Control"] = f"public, max-age={YEAR_S}, immutable"
     return response
 

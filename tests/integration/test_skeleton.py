@@ -1,5 +1,6 @@
 """The shop starts, answers and says no politely."""
 
+import pytest
 from flask.testing import FlaskClient
 
 
@@ -17,3 +18,12 @@ def test_an_unknown_page_is_a_friendly_404(client: FlaskClient) -> None:
 
     assert response.status_code == 404
     assert "<h1>" in response.text
+
+
+@pytest.mark.parametrize("path", ["/static/fonts/instrument-serif-latin-400-normal.woff2", "/static/css/base.css?v=1"])
+def test_fonts_and_versioned_files_are_fetched_once_for_good(client: FlaskClient, path: str) -> None:
+    response = client.get(path)
+    response.close()
+
+    assert "immutable" in response.headers["Cache-Control"]
+    assert "Cookie" not in response.headers.get("Vary", "")

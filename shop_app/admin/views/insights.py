@@ -180,7 +180,7 @@ def _event_plots(period: Period, moment: datetime) -> list[tuple[EventKind, int,
     for kind in EventKind:
         values = [counts.get(kind, {}).get(day, 0) for day in days]
         series = Series(kind.name.lower(), values, TONES[kind])
-        found.append((kind, sum(values), line_plot(f"{NAMES[kind]} a day", labels, [series])))
+        found.append((kind, sum(values), line_plot(NAMES[kind], labels, [series])))
     return found
 
 
