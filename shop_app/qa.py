@@ -13,11 +13,13 @@ from sqlalchemy import delete, select
 from recsys_engine.contract import DeleteFilter, Event, PageQuery, Recommendations, SimilarItems
 from shop_app.core.errors import InvalidInput
 from shop_app.core.ids import new_token
+from shop_app.core.shopper import Consent
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import csrf, db, handle
 from shop_app.jobs.shell import carrier
 from shop_app.recsys.gateway import RecsysUnavailable
 from shop_app.sync.services import drain
+from shop_app.tracking.identity import current_shopper, remember_consent
 from shop_app.tracking.models import TrackedEvent
 
 bp = Blueprint("qa", __name__, url_prefix="/__qa__")
@@ -111,6 +113,19 @@ def drain_now() -> ResponseReturnValue:
     return jsonify(
         {name: {"delivered": p.delivered, "refused": p.refused, "left": p.left} for name, p in totals.items()}
     )
+
+
+@bp.post("/session")
+def open_session() -> ResponseReturnValue:
+    """A visit whose person has chosen: `{"analytics": false}` or `{"personalisation": false}` say no to one of them."""
+    body = _body()
+    choice = Consent(
+        analytics=bool(body.get("analytics", True)),
+        personalisation=bool(body.get("personalisation", True)),
+        is_decided=True,
+    )
+    remember_consent(choice)
+    return jsonify(shopper=current_shopper().key, session=current_shopper().session_id)
 
 
 @bp.get("/clock")

@@ -89,7 +89,6 @@ class IdentityMerge(Base):
     anonymous_key: Mapped[str] = mapped_column(String(40), unique=True)
     member_key: Mapped[str] = mapped_column(String(40), index=True)
     merged_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    carried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when Recsys learned of it
 
 
 class WishlistItem(Base):

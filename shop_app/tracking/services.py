@@ -83,8 +83,8 @@ def record_browser_events(
         return set()
     person = _person(shopper)
     rows = [_browser_row(event, sent_ms, received_at) | person for event in events]
-    statement = insert_into(TrackedEvent).values(rows).on_conflict_do_nothing(index_elements=["source_event_id"])
-    stored = db.session.scalars(statement.returning(TrackedEvent.source_event_id))
+    statement = insert_into(TrackedEvent).on_conflict_do_nothing(index_elements=["source_event_id"])
+    stored = db.session.scalars(statement.returning(TrackedEvent.source_event_id), rows)
     return {source_event_id.removeprefix(BROWSER_PREFIX) for source_event_id in stored}
 
 

@@ -190,7 +190,6 @@ def upgrade():
     sa.Column('anonymous_key', sa.String(length=40), nullable=False),
     sa.Column('member_key', sa.String(length=40), nullable=False),
     sa.Column('merged_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('carried_at', sa.DateTime(timezone=True), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_identity_merge')),
     sa.UniqueConstraint('anonymous_key', name=op.f('uq_identity_merge_anonymous_key'))
     )

@@ -13,7 +13,7 @@ from tests.integration.delivery.test_intake import report
 
 DOORS = (
     ("GET", "events/good"), ("GET", "events/bad"), ("GET", "events/all"), ("POST", "events/reset"), ("POST", "drain"),
-    ("GET", "clock"), ("POST", "clock"), ("POST", "recsys"),
+    ("POST", "session"), ("GET", "clock"), ("POST", "clock"), ("POST", "recsys"),
 )  # fmt: skip
 
 
