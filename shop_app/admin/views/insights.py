@@ -11,7 +11,7 @@ from shop_app.admin.formats import money, money_short, percent, percent_short, t
 from shop_app.admin.queries.events import delivery_state
 from shop_app.admin.views.base import bp, csv_answer, currency, now, page, period_links
 from shop_app.analytics.alerts import open_alerts
-from shop_app.analytics.intervals import NOTHING, Estimate
+from shop_app.analytics.intervals import Estimate
 from shop_app.analytics.period import Period, parse_period
 from shop_app.analytics.queries import funnel as metrics
 from shop_app.analytics.queries import volume
@@ -35,6 +35,8 @@ BREAKDOWNS = {
     "device": ("device",),
 }
 
+NO_DAY = metrics.FunnelRow(())
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
@@ -53,14 +55,16 @@ def overview() -> str:
     """What happens in the shop, at a glance."""
     period = parse_period(request.args, now().date())
     days, before = metrics.daily(period), metrics.total(period.previous())
+    surfaces = metrics.funnel(period, ("surface", "widget"))
+    whole = metrics.added(surfaces)
     return page(
         "admin/overview.html",
         period=period,
         links=period_links(now()),
-        tiles=[*_money_tiles(period), *_list_tiles(period, days, before)],
+        tiles=[*_money_tiles(period), *_list_tiles(period, days, whole, before)],
         events=_event_plots(period, now()),
-        surfaces=metrics.funnel(period, ("surface", "widget")),
-        fallback=_fallback_share(period),
+        surfaces=surfaces,
+        fallback=_fallback_share(period, whole.impressions),
         state=delivery_state(now()),
         alarms=open_alerts(),
     )
@@ -137,8 +141,9 @@ def _money_tiles(period: Period) -> list[Tile]:
     ]
 
 
-def _list_tiles(period: Period, days: Mapping[date, metrics.FunnelRow], before: metrics.FunnelRow) -> list[Tile]:
-    whole = metrics.total(period)
+def _list_tiles(
+    period: Period, days: Mapping[date, metrics.FunnelRow], whole: metrics.FunnelRow, before: metrics.FunnelRow
+) -> list[Tile]:
     return [
         Tile(
             "Revenue from lists",
@@ -197,45 +202,45 @@ def _hourly_plots(moment: datetime) -> list[tuple[EventKind, int, Plot]]:
     return found
 
 
-def _fallback_share(period: Period) -> float | None:
-    """Cards that no recommender chose, of all cards seen in lists."""
-    every = metrics.total(period).impressions
+def _fallback_share(period: Period, every: int) -> float | None:
+    """Cards that no recommender chose, of all `every` cards seen in lists."""
     chosen = metrics.total(period, Place(recommended=True)).impressions
     return (every - chosen) / every if every else None
 
 
 def _trends(period: Period, place: Place) -> list[Plot]:
     """CTR and revenue per 1,000 impressions day by day with intervals, the period before in grey."""
+    periods = (period, period.previous())
+    days = tuple(_by_day(one, place) for one in periods)
+    names = tuple(one.text() for one in periods)
+    labels = [f"{day.day} {day:%b}" for day in period.each_day()]
+    ctr = _two_lines(names, days, lambda row: row.ctr)
+    per_thousand = _two_lines(names, days, lambda row: row.revenue_per_thousand)
     return [
-        _trend("CTR by day", (period, place), lambda row: row.ctr, (percent, percent_short), least_top=0.01),
-        _trend(
+        line_plot("CTR by day", labels, ctr, percent, axis=percent_short, least_top=0.01),
+        line_plot(
             "Revenue per 1,000 impressions by day",
-            (period, place),
-            lambda row: row.revenue_per_thousand,
-            (lambda value: money(value, currency()), lambda value: money_short(value, currency())),
+            labels,
+            per_thousand,
+            lambda value: money(value, currency()),
+            axis=lambda value: money_short(value, currency()),
             least_top=100,
         ),
     ]
 
 
-def _trend(
-    title: str,
-    asked: tuple[Period, Place],
+def _two_lines(
+    names: tuple[str, ...],
+    days: tuple[list[metrics.FunnelRow], ...],
     metric: Callable[[metrics.FunnelRow], Estimate],
-    texts: tuple[Callable[[float], str], Callable[[float], str]],
-    *,
-    least_top: float,
-) -> Plot:
-    period, place = asked
-    shown, past = _by_day(period, place, metric), _by_day(period.previous(), place, metric)
-    series = [
-        Series(period.text(), [e.value for e in shown], 1, [e.low for e in shown], [e.high for e in shown]),
-        Series(period.previous().text(), [e.value for e in past], 0),
+) -> list[Series]:
+    shown, past = [metric(row) for row in days[0]], [metric(row) for row in days[1]]
+    return [
+        Series(names[0], [e.value for e in shown], 1, [e.low for e in shown], [e.high for e in shown]),
+        Series(names[1], [e.value for e in past], 0),
     ]
-    labels = [f"{day.day} {day:%b}" for day in period.each_day()]
-    return line_plot(title, labels, series, texts[0], axis=texts[1], least_top=least_top)
 
 
-def _by_day(period: Period, place: Place, metric: Callable[[metrics.FunnelRow], Estimate]) -> list[Estimate]:
+def _by_day(period: Period, place: Place) -> list[metrics.FunnelRow]:
     days = metrics.daily(period, place)
-    return [metric(days[day]) if day in days else NOTHING for day in period.each_day()]
+    return [days.get(day, NO_DAY) for day in period.each_day()]

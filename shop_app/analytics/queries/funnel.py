@@ -1,6 +1,7 @@
 """What every surface brings in. This module is the definition of each metric; the console prints `DEFINITIONS`."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, field
 from datetime import date
 from typing import Any
 
@@ -83,6 +84,21 @@ def funnel(period: Period, by: tuple[str, ...] = ("surface",), place: Place = EV
         for key in steps.keys() | money.keys()
     ]
     return sorted(rows, key=lambda row: (-row.impressions, -row.clicks, row.key))
+
+
+def added(rows: Sequence[FunnelRow]) -> FunnelRow:
+    """The rows of different places as one."""
+    sums = [row.sums for row in rows if row.sums]
+    return FunnelRow(
+        (),
+        impressions=sum(row.impressions for row in rows),
+        clicks=sum(row.clicks for row in rows),
+        adds=sum(row.adds for row in rows),
+        purchases=sum(row.purchases for row in rows),
+        revenue_minor=sum(row.revenue_minor for row in rows),
+        revenue_squares=sum(row.revenue_squares for row in rows),
+        sums=RatioSums(*(sum(column) for column in zip(*map(astuple, sums), strict=True))) if sums else None,
+    )
 
 
 def total(period: Period, place: Place = EVERYWHERE) -> FunnelRow:

@@ -96,6 +96,21 @@ def test_every_order_line_gets_the_credit_the_loops_give_it(busy_month: None) ->
     assert set(Counter(kind for kind, *_ in stored.values())) == {"click_24h", "click_7d", "view", "organic"}
 
 
+def test_rows_of_all_lists_add_up_to_the_total(busy_month: None, clock: FixedClock) -> None:
+    period = last_days(31, clock.now().date())
+
+    summed, whole = metrics.added(metrics.funnel(period, ("surface", "widget"))), metrics.total(period)
+
+    assert (summed.impressions, summed.clicks, summed.adds, summed.purchases) == (
+        whole.impressions,
+        whole.clicks,
+        whole.adds,
+        whole.purchases,
+    )
+    assert (summed.revenue_minor, summed.sums) == (whole.revenue_minor, whole.sums)
+    assert metrics.added([]) == metrics.FunnelRow(())
+
+
 def test_revenue_of_a_list_leaves_out_cancelled_orders(busy_month: None, clock: FixedClock) -> None:
     period = last_days(31, clock.now().date())
     before = metrics.total(period)
