@@ -75,9 +75,11 @@ def delivery_findings(now: datetime) -> list[Finding]:
     dead = db.session.scalar(select(func.count()).where(TrackedEvent.delivery == "dead")) or 0
     found = []
     if oldest is not None and now - oldest > LONGEST_WAIT:
-        minutes = int((now - oldest) / timedelta(minutes=1))
+        waited = now - oldest
+        long = waited >= timedelta(hours=2)
+        text = f"{waited // timedelta(hours=1)} hours" if long else f"{waited // timedelta(minutes=1)} minutes"
         advice = "Is a worker running, and does Recsys answer? Nothing is lost: delivery goes on where it stopped."
-        found.append(Finding("delivery", "waiting", "page", f"Events wait for {minutes} minutes", advice))
+        found.append(Finding("delivery", "waiting", "page", f"Events wait for {text}", advice))
     if dead:
         advice = "Look at the code and the field, mend the cause, then send them again."
         found.append(Finding("delivery", "dead", "ticket", f"{dead} events were refused by Recsys", advice))

@@ -100,7 +100,9 @@ def _beyond(gateway: RecsysGateway, settings: SlotSettings, asked: Asked, sku: s
     """How far behind the end of the list it is."""
     answer = gateway.recommend(_request(settings, asked, MAX_K))
     ranks = {place.item_id: (place.rank, place.score) for place in answer.items}
-    rank, score = ranks.get(sku, (0, 0.0))
+    if sku not in ranks:
+        return f"{len(answer.items)} items score higher, so the list ends before it."
+    rank, score = ranks[sku]
     last = answer.items[min(settings.k, len(answer.items)) - 1]
     return f"It is at place {rank} with a score of {score:.4f}; the list ends at {settings.k} with {last.score:.4f}."
 
