@@ -87,12 +87,10 @@ def why_missing(gateway: RecsysGateway, settings: SlotSettings, asked: Asked, sk
     if reason := _not_for_sale(product) or _excluded(product, asked) or _unknown_to_recsys(gateway, product):
         return reason
     verdict = gateway.control.explain_missing(_request(settings, asked, settings.k), sku)
-    if verdict.rank is not None:
-        return (
-            f"It is shown, at place {verdict.rank}."
-            if verdict.rank <= settings.k
-            else _beyond(gateway, settings, asked, sku)
-        )
+    if verdict.rank is not None and verdict.rank <= settings.k:
+        return f"It is shown, at place {verdict.rank}."
+    if verdict.rank is not None or verdict.stage == "cut":
+        return _beyond(gateway, settings, asked, sku)
     return f"It falls out at the step “{verdict.stage.replace('_', ' ')}”: {verdict.reason}"
 
 

@@ -1,6 +1,7 @@
 """Why an item is in a list, down to the sum; why another is not; what a draft would do."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -63,6 +64,11 @@ def test_why_an_item_is_missing_is_said_in_a_sentence(app: Flask, told_engine) -
     with app.app_context():
         first = list_story(told_engine, slot_settings("home.trending"), Asked()).places[0].item_id
     assert why(first) == "It is shown, at place 1."
+    with app.app_context():
+        short = replace(slot_settings("home.trending"), k=2)
+        last = list_story(told_engine, slot_settings("home.trending"), Asked()).places[-1].item_id
+        behind = why_missing(told_engine, short, Asked(), last)
+    assert re.fullmatch(r"It is at place \d+ with a score of [\d.]+; the list ends at 2 with [\d.]+\.", behind)
 
 
 def test_the_page_shows_the_list_beside_a_draft(told_engine, sign_in: SignIn) -> None:
