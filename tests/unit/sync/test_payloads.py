@@ -2,9 +2,13 @@
 
 import pytest
 
+from recsys_engine.contract.encoding import event_json, item_json, user_json
+from recsys_engine.contract.schemas import EventSchema, ItemSchema, UserSchema
+from shop_app.accounts.models import User as Member
 from shop_app.catalog.models import Brand, Category, Product
 from shop_app.catalog.tags import tag, tags
-from shop_app.sync.payloads import item_payload, major_price
+from shop_app.sync.payloads import event_payload, item_payload, major_price, user_payload
+from shop_app.tracking.models import TrackedEvent
 from tests.factories.catalog import LONG_AGO
 
 SITE = "https://shop.example"
@@ -89,3 +93,32 @@ def test_pictures_are_usable_addresses_or_the_drawn_one(urls: list[str], expecte
     assert item.image_url == expected
     assert item.props["image_url"] == expected  # type: ignore[index]
     assert item.props["url"] == f"{SITE}/products/blue-mug"  # type: ignore[index]
+
+
+@pytest.mark.ticket("RS-005")
+@pytest.mark.ticket("RS-084")
+def test_every_payload_is_a_valid_item_user_or_event_of_the_contract() -> None:
+    member = Member(
+        id=1, key="u_one", email="a@example.org", name="A B", locale="en-GB", country="GB", device="phone",
+        newsletter=True, loyalty_tier="gold", preferred_categories=["home"], created_at=LONG_AGO, last_seen_at=LONG_AGO,
+    )  # fmt: skip
+    row = TrackedEvent(
+        source_event_id="order:RS-1:line:1", type=3, shopper_key="u_one", session_id="s_1", item_id="MUG-1", value=2.0,
+        occurred_at=LONG_AGO, surface="home", widget="top_picks", rank=3, request_id="req-1", recommended=True,
+        order_number="RS-1", is_bot=False, is_qa=True,
+        meta={"unit_price": 1999, "currency": "GBP", "clock": "clamped", "href": "/a?x", "text": "mail a@example.org"},
+    )  # fmt: skip
+
+    item = ItemSchema().load(item_json(item_payload(a_loose_product(), SITE)))
+    user = UserSchema().load(user_json(user_payload(member)))
+    event = EventSchema().load(event_json(event_payload(row)))
+
+    assert (item["item_id"], user["user_id"], event["source_event_id"]) == ("MUG-1", "u_one", "order:RS-1:line:1")
+    assert set(user["traits"]) == {
+        "locale", "country", "device", "loyalty_tier", "newsletter", "preferred_categories", "member_since", "last_seen",
+    }  # fmt: skip
+    assert event["meta"] == {
+        "unit_price": 1999, "currency": "GBP", "href": "/a?x", "text": "mail [email]", "surface": "home",
+        "widget": "top_picks", "rank": 3, "request_id": "req-1", "session_id": "s_1", "order_id": "RS-1",
+        "recommended": True, "qa": True,
+    }  # fmt: skip
