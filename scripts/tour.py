@@ -18,7 +18,8 @@ from shop_app.catalog.models import Product
 
 MEMBER, _, OWNER = LOGINS
 QUIET = "() => !document.querySelector('[hx-trigger^=load][data-widget-state=loading]')"
-FILLED = "() => !document.querySelector('[data-widget-state=loading]') && [...document.images].every(i => i.complete)"
+FILLED = """() => !document.querySelector('[data-widget-state=loading]')
+  && [...document.images].every(image => image.complete || image.closest('.carousel, .widget-hidden'))"""
 SCROLL = """top => new Promise(done => {
   scrollTo({top, behavior: 'instant'});
   requestAnimationFrame(() => requestAnimationFrame(done));
@@ -58,9 +59,15 @@ class Tour:
         page.evaluate(SCROLL, 0)
 
     def press(self, name: str) -> None:
-        """Press that button and wait for what comes."""
-        self.page.get_by_role("button", name=name, exact=True).first.click()
-        self.page.wait_for_load_state()
+        """Press that button of a form and wait for the page that comes."""
+        with self.page.expect_navigation():
+            self.page.get_by_role("button", name=name, exact=True).first.click()
+
+    def add_to_basket(self) -> None:
+        """Press the button of a product page and go on to the basket."""
+        self.page.get_by_role("button", name="Add to basket").click()
+        with self.page.expect_navigation():
+            self.page.get_by_role("link", name="See the basket").click()
 
     def disturb(self, mode: str) -> None:
         """Switch the recommender: normal, slow, failed or empty."""
@@ -123,8 +130,7 @@ def purchase(tour: Tour) -> Iterator[str]:
     yield "wishlist"
     for product in (tour.examples.choices, tour.examples.plain):
         tour.go(product)
-        tour.press("Add to basket")
-        page.wait_for_url("**/cart")
+        tour.add_to_basket()
     tour.see_everything()
     yield "basket"
     tour.go("/checkout")

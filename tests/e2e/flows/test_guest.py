@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.pages.shop import Visit
+from tests.e2e.pages.shop import Visit, put_in_basket
 
 
 @pytest.mark.ticket("RS-019", "RS-020", "RS-021", "RS-022", "RS-023", "RS-024", "RS-025", "RS-034", "RS-048", "RS-086")
@@ -76,8 +76,7 @@ def test_without_agreement_nothing_is_reported_but_what_was_bought(visit: Visit)
     assert via
     link.click()
     visit.page.wait_for_url("**/products/**")
-    visit.page.get_by_role("button", name="Add to basket").click()
-    visit.page.wait_for_url("**/cart")
+    put_in_basket(visit.page)
     visit.check_out(email="ada@example.com")
     expect(visit.page.get_by_role("heading", level=1)).to_have_text(re.compile(r"^Order RS-"))
 

@@ -101,8 +101,7 @@ class Visit:
         item = str(self.page.locator("[data-page-item]").get_attribute("data-page-item"))
         if quantity != 1:
             self.page.get_by_label("Quantity").fill(str(quantity))
-        self.page.get_by_role("button", name="Add to basket").click()
-        self.page.wait_for_url("**/cart")
+        put_in_basket(self.page)
         place = (via.surface, via.widget, via.rank, via.request) if via else (None, None, None, None)
         self.expected[(ADD, item, *place)] += 1
         self._arrived()
@@ -152,6 +151,13 @@ class Visit:
 
     def _impressions_expected(self) -> int:
         return sum(n for key, n in self.expected.items() if key[0] == VIEW and key[3])
+
+
+def put_in_basket(page: Page) -> None:
+    """Press the button of a product page, read the news, and go on to the basket."""
+    page.get_by_role("button", name="Add to basket").click()
+    page.get_by_role("link", name="See the basket").click()
+    page.wait_for_url("**/cart")
 
 
 def fill_address(page: Page) -> None:
