@@ -226,12 +226,16 @@ def depth(value: Any, limit: int = MAX_JSON_DEPTH) -> int:
     return level
 
 
+_COMPACT = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False)
+"""Made once: `json.dumps` with options builds one a call, and events come in thousands."""
+
+
 def _json_text(value: Mapping[str, Any], code: str, name: str, index: int | None = None) -> str:
     details = {"field": name} if index is None else {"field": name, "index": index}
     if not isinstance(value, Mapping):
         raise ContractError(code, f"{name} must be an object", details)
     try:
-        text = json.dumps(value, separators=(",", ":"), sort_keys=True, allow_nan=False)
+        text = _COMPACT.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise ContractError(code, f"{name} must be plain JSON", details) from error
     if len(text) > MAX_META_BYTES or "\\ud" in text or "\\u0000" in text:

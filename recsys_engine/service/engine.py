@@ -38,7 +38,7 @@ from recsys_engine.service.archive import Archive
 from recsys_engine.service.bandit import Bandit
 from recsys_engine.service.control import Control
 from recsys_engine.service.decision_log import DecisionLog
-from recsys_engine.service.intake import check_candidates, check_size, new_id
+from recsys_engine.service.intake import MAX_HISTORY_PER_CALL, check_candidates, check_size, new_id
 from recsys_engine.service.models import ModelFile
 from recsys_engine.service.ranking import Ranking, Served
 from recsys_engine.service.replica import Heartbeat, Replica
@@ -56,7 +56,7 @@ from recsys_engine.signals.state import CounterSettings, LiveState
 from recsys_engine.stages.filters import why_refused
 from recsys_engine.store.database import Database, head, lock_head, move_head, tenant_id
 from recsys_engine.store.documents import all_documents, put_document
-from recsys_engine.store.ingest import append_events, to_us, upsert_items, upsert_users
+from recsys_engine.store.ingest import Appended, append_events, to_us, upsert_items, upsert_users
 from recsys_engine.store.log import append_operation
 
 if TYPE_CHECKING:
@@ -129,14 +129,30 @@ class Engine:
         check_size(batch, MAX_EVENTS_PER_CALL, "events")
         if not batch:
             return EventsResult(0)
-        with self._database.write() as connection:
-            tenant = self._tenant_of(connection)
-            appended = append_events(
-                connection, tenant, batch, self._clock(), shortest_half_life_ms(self._settings(connection))
-            )
+        appended = self._append(batch)
         if self._replica is not None:
             self._replica.applied(appended.before_seq, appended.epoch_ms, appended.rows)
         return appended.result
+
+    def append_history(self, batch: Sequence[Event]) -> EventsResult:
+        """Append past events in bulk: judged and stored as by ``send_events``, but learned from all at once.
+
+        Not part of the contract; for whoever holds the engine in their own process. The live state is dropped and
+        built from the log when it is next asked for. Other processes do so when they find themselves far behind.
+        """
+        check_size(batch, MAX_HISTORY_PER_CALL, "events")
+        if not batch:
+            return EventsResult(0)
+        appended = self._append(batch)
+        if self._replica is not None:
+            self._replica.drop()
+        return appended.result
+
+    def _append(self, batch: Sequence[Event]) -> Appended:
+        with self._database.write() as connection:
+            tenant = self._tenant_of(connection)
+            half_life_ms = shortest_half_life_ms(self._settings(connection))
+            return append_events(connection, tenant, batch, self._clock(), half_life_ms)
 
     # -- ranking ---------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,9 @@ from recsys_engine.contract.errors import ContractError
 from recsys_engine.contract.limits import MAX_PAGE, MAX_RERANK_ITEMS
 from recsys_engine.contract.requests import PageQuery, RerankCandidate
 
+MAX_HISTORY_PER_CALL = 50_000
+"""Past events appended in one transaction: a few seconds of the tenant's write lock."""
+
 
 def new_id() -> str:
     """A fresh request id."""

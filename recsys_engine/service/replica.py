@@ -18,6 +18,8 @@ from recsys_engine.store.log import EventRow, Operation
 log = logging.getLogger(__name__)
 
 TAIL_INTERVAL_S = 0.2
+REBUILD_BEHIND = 20_000
+"""Rows behind from which building anew beats applying one by one."""
 APPLY_CHUNK = 50
 """Rows applied per hold of the lock, so that requests are not kept waiting by a long tail."""
 
@@ -71,6 +73,11 @@ class Replica:
                 return
         self.catch_up()
 
+    def drop(self) -> None:
+        """Forget the live state: it is built from the log when it is next asked for."""
+        with self.lock:
+            self._state = None
+
     def catch_up(self) -> None:
         """Apply everything written since; rebuild when the counters' ground has moved."""
         state = self._state
@@ -78,7 +85,7 @@ class Replica:
             return
         with self._database.read() as connection:
             seq, epoch_ms = head(connection, self._tenant)
-            if epoch_ms != self._epoch_ms:
+            if epoch_ms != self._epoch_ms or seq - state.seq > REBUILD_BEHIND:
                 self._rebuild()
                 return
             while state.seq < seq:

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from recsys_engine.contract.checks import event_problem, meta_text
 from recsys_engine.contract.entities import UNSET, Event, EventType, Item, Unset, User
@@ -37,8 +37,7 @@ class Appended:
     result: EventsResult
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
+class _Draft(NamedTuple):
     index: int
     event: Event
     ts_us: int
@@ -125,7 +124,17 @@ def _without_repeats(
     return fresh, duplicates, conflicts
 
 
+# For a list of ten ids or more SQLite reads a tenant's whole log; joined from the list it looks each one up.
+_DIGESTS_ON_SQLITE = (
+    "SELECT e.source_event_id, e.body_digest FROM json_each(?) AS wanted "
+    "CROSS JOIN engine_events AS e WHERE e.tenant = ? AND e.source_event_id = wanted.value"
+)
+
+
 def _stored_digests(connection: Connection, tenant: int, source_ids: Sequence[str]) -> dict[str, int]:
+    if connection.dialect.name == "sqlite":
+        found = connection.exec_driver_sql(_DIGESTS_ON_SQLITE, (json.dumps(source_ids), tenant))
+        return {source_id: int(digest) for source_id, digest in found}
     known: dict[str, int] = {}
     for start in range(0, len(source_ids), _LOOKUP_CHUNK):
         rows = connection.execute(
@@ -208,11 +217,12 @@ def upsert_items(connection: Connection, tenant: int, batch: Sequence[Item], now
     seq, _ = lock_head(connection, tenant)
     stored = _stored(connection, items, items.c.item_id, tenant, list(latest))
     now_us = to_us(now)
+    written: list[_Written] = []
     for place, item in enumerate(latest.values()):
         values = _item_values(item, is_new=item.item_id not in stored)
         stamped = {**values, "seq": seq + 1 + place, "updated_us": now_us}
-        key = {"tenant": tenant, "item_id": item.item_id}
-        _write(connection, items, key, stamped, is_new=item.item_id not in stored)
+        written.append(_Written({"tenant": tenant, "item_id": item.item_id}, stamped, item.item_id not in stored))
+    _write(connection, items, written)
     move_head(connection, tenant, seq + len(latest))
     return seq
 
@@ -236,12 +246,14 @@ def upsert_users(connection: Connection, tenant: int, batch: Sequence[User], now
     seq, _ = lock_head(connection, tenant)
     stored = _stored(connection, users, users.c.user_id, tenant, list(latest))
     now_us = to_us(now)
+    written: list[_Written] = []
     for place, user in enumerate(latest.values()):
         is_new = user.user_id not in stored
         stamped: dict[str, Any] = {"seq": seq + 1 + place, "updated_us": now_us}
         if is_new or not isinstance(user.traits, Unset):
             stamped["traits"] = json.dumps(_plain(user.traits))
-        _write(connection, users, {"tenant": tenant, "user_id": user.user_id}, stamped, is_new=is_new)
+        written.append(_Written({"tenant": tenant, "user_id": user.user_id}, stamped, is_new))
+    _write(connection, users, written)
     move_head(connection, tenant, seq + len(latest))
     return seq
 
@@ -254,14 +266,29 @@ def _stored(connection: Connection, table: Any, key: Any, tenant: int, ids: Sequ
     return found
 
 
-def _write(
-    connection: Connection, table: Table, key: Mapping[str, Any], stamped: Mapping[str, Any], *, is_new: bool
-) -> None:
-    if is_new:
-        connection.execute(insert(table).values(**key, created_us=stamped["updated_us"], **stamped))
-    else:
-        where = [table.c[name] == value for name, value in key.items()]
-        connection.execute(update(table).where(*where).values(**stamped))
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A row as it will be: its key, the columns that are set, and whether the table has none under that key."""
+
+    key: Mapping[str, Any]
+    stamped: Mapping[str, Any]
+    is_new: bool
+
+
+def _write(connection: Connection, table: Table, rows: Sequence[_Written]) -> None:
+    """One statement for all rows that set the same columns: a statement a row takes ten times as long."""
+    alike: dict[tuple[bool, tuple[str, ...]], list[_Written]] = {}
+    for row in rows:
+        alike.setdefault((row.is_new, tuple(row.stamped)), []).append(row)
+    for (is_new, names), part in alike.items():
+        if is_new:
+            values = [{**row.key, "created_us": row.stamped["updated_us"], **row.stamped} for row in part]
+            connection.execute(insert(table), values)
+            continue
+        where = [table.c[name] == bindparam(f"of_{name}") for name in part[0].key]
+        statement = update(table).where(*where).values({name: bindparam(name) for name in names})
+        values = [{**{f"of_{name}": value for name, value in row.key.items()}, **row.stamped} for row in part]
+        connection.execute(statement, values)
 
 
 def _plain(value: Mapping[str, Any] | Unset | None) -> dict[str, Any]:

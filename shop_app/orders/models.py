@@ -104,7 +104,7 @@ class OrderLine(AttributionColumns, Base):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    order_id: Mapped[int] = mapped_column(ForeignKey("order.id"), index=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey("order.id"))  # indexed by the constraint above
     position: Mapped[int]  # 1-based; `order:<number>:<position>` is its purchase event
     product_id: Mapped[int] = mapped_column(ForeignKey("product.id"), index=True)
     variant_id: Mapped[int | None] = mapped_column(ForeignKey("variant.id"))

@@ -209,6 +209,10 @@ class EmbeddedGateway:
         """The model is in this process's memory: a list takes about a millisecond, and no deadline is needed."""
         return self._has_answered
 
+    def append_history(self, events: Sequence[Event]) -> EventsResult:
+        with self._open() as engine:
+            return engine.append_history(events)
+
     def recommend(self, request: RecommendRequest) -> Recommendations:
         with self._open() as engine:
             found = engine.recommend(request)

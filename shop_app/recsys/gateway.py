@@ -1,7 +1,7 @@
 """The port to the recommender: one protocol, two implementations, two errors."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from recsys_engine.contract import (
     BatchResult,
@@ -49,6 +49,17 @@ class RecsysUnavailable(RecsysError):
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+@runtime_checkable
+class TakesHistory(Protocol):
+    """A recommender that also takes past events in bulk: 50,000 a call, learned from all at once afterwards.
+
+    The outcome is that of `send_events`, call for call; only the embedded engine offers it.
+    """
+
+    def append_history(self, events: Sequence[Event]) -> EventsResult:
+        """Append past events, each judged alone. A repeat of a `source_event_id` counts as a duplicate."""
 
 
 class RecsysGateway(Protocol):

@@ -14,9 +14,9 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, func, insert, select, update
+from sqlalchemy import Table, bindparam, func, select, update
 
-from recsys_engine.contract import Event
+from recsys_engine.contract import Event, EventsResult
 from shop_app.accounts.models import User
 from shop_app.accounts.passwords import UNUSABLE
 from shop_app.accounts.services import loyalty_tier
@@ -26,19 +26,22 @@ from shop_app.catalog.models import Product, ProductSales, Variant
 from shop_app.core.events import EventKind
 from shop_app.core.ids import ANONYMOUS_PREFIX, MEMBER_PREFIX
 from shop_app.core.shopper import Consent
-from shop_app.extensions import Base, db, insert_into
+from shop_app.extensions import Base, db, insert_into, insert_rows
 from shop_app.orders.models import Order, OrderLine
 from shop_app.outbox.services import mark_changed
-from shop_app.recsys.gateway import RecsysGateway, RecsysUnavailable
+from shop_app.recsys.gateway import RecsysGateway, RecsysUnavailable, TakesHistory
 from shop_app.sync.payloads import event_payload
 from shop_app.tracking.consent import record_consent
 from shop_app.tracking.models import TrackedEvent
 
 log = logging.getLogger(__name__)
 
-BATCH = 5000
+BATCH = 10_000
+"""Events a transaction: seconds of the write lock, and less of a page's writes repeated than with small ones."""
 SENT_AT_ONCE = 1000
 """Events a call: the contract's limit."""
+MOST_AT_ONCE = 50_000
+"""Events a call where history is taken in bulk."""
 IN_CLAUSE = 500
 GUEST = re.compile(r"g[a-z]?\d+")
 """How a file names people who did not sign in."""
@@ -62,6 +65,7 @@ class HistoryTally:
 
 @dataclass(frozen=True, slots=True)
 class _Sold:
+    sku: str
     product_id: int
     variant_id: int
     title: str
@@ -77,6 +81,8 @@ class HistoryWriter:
         self._gateway = gateway
         self._now = now
         self._sold = _everything_sold()
+        self._sold_as: dict[str, _Sold] = {}
+        self._keys: dict[str, tuple[str, None]] = {}
         self._users: dict[str, tuple[str, int]] = {name: (user.key, user.id) for name, user in (members or {}).items()}
         self._seen: dict[int, datetime] = {}
 
@@ -108,19 +114,19 @@ class HistoryWriter:
             mark_changed("user", part, self._now)
 
     def _is_known(self, row: EventRow) -> bool:
-        if _sku(row.item) in self._sold:
+        if row.item in self._sold_as:
+            return True
+        sold = self._sold.get(_sku(row.item))
+        if sold is not None:
+            self._sold_as[row.item] = sold
             return True
         self.tally.errors.append(RowError(row.line, "item", f"there is no product {row.item}"))
         return False
 
     def _add_members(self, rows: Iterable[EventRow]) -> None:
         """An account nobody can sign in to for each person of the history; guests get none and stay anonymous."""
-        first: dict[str, datetime] = {}
-        for row in rows:
-            if not GUEST.fullmatch(row.shopper):
-                at = first.setdefault(row.shopper, row.at)
-                first[row.shopper] = min(at, row.at)
-        new = [name for name in first if name not in self._users]
+        first, last = _first_and_last(rows)
+        new = [name for name in first if name not in self._users and not GUEST.fullmatch(name)]
         for start in range(0, len(new), IN_CLAUSE):
             part = new[start : start + IN_CLAUSE]
             statement = insert_into(User).on_conflict_do_nothing(index_elements=["key"])
@@ -129,10 +135,9 @@ class HistoryWriter:
             for key, user_id in db.session.execute(select(User.key, User.id).where(User.key.in_(keys))):
                 self._users[keys[key]] = (key, user_id)
                 record_consent(key, Consent(analytics=True, personalisation=True), first[keys[key]])
-        for row in rows:
-            if row.shopper in self._users:
-                user_id = self._users[row.shopper][1]
-                self._seen[user_id] = max(row.at, self._seen.get(user_id, row.at))
+        for name in last.keys() & self._users.keys():
+            user_id = self._users[name][1]
+            self._seen[user_id] = max(last[name], self._seen.get(user_id, last[name]))
 
     def _add_orders(self, rows: Iterable[EventRow]) -> tuple[list[dict[str, Any]], int]:
         """Orders that are new, with their lines; returns their purchase events, and how many lines were known."""
@@ -162,7 +167,7 @@ class HistoryWriter:
             "email": "",
             "address": {},
             "delivery_method": "standard",
-            "currency": self._sold[_sku(first.item)].currency,
+            "currency": self._sold_as[first.item].currency,
             "subtotal_minor": total,
             "delivery_minor": 0,
             "total_minor": total,
@@ -175,16 +180,15 @@ class HistoryWriter:
     def _lines(self, order_id: int, rows: Sequence[EventRow]) -> list[dict[str, Any]]:
         found = []
         for position, row in enumerate(rows, start=1):
-            sku = _sku(row.item)
-            sold = self._sold[sku]
+            sold = self._sold_as[row.item]
             found.append(
                 {
                     "order_id": order_id,
                     "position": position,
                     "product_id": sold.product_id,
                     "variant_id": sold.variant_id,
-                    "item_id": sku,
-                    "sku": sku,
+                    "item_id": sold.sku,
+                    "sku": sold.sku,
                     "title": sold.title,
                     "quantity": max(1, round(row.value)),
                     "unit_price_minor": self._price(row),
@@ -197,19 +201,14 @@ class HistoryWriter:
     def _count_sales(self, rows: Iterable[EventRow]) -> None:
         units: dict[tuple[int, Any], int] = defaultdict(int)
         for row in rows:
-            units[self._sold[_sku(row.item)].product_id, row.at.date()] += max(1, round(row.value))
-        values = [{"product_id": p, "day": day, "units": n} for (p, day), n in sorted(units.items())]
-        if not values:
-            return
-        statement = insert_into(ProductSales)
-        statement = statement.on_conflict_do_update(
-            index_elements=["product_id", "day"], set_={"units": ProductSales.units + statement.excluded.units}
-        )
-        db.session.execute(statement, values)
+            units[self._sold_as[row.item].product_id, row.at.date()] += max(1, round(row.value))
+        values = [(product_id, day, count) for (product_id, day), count in sorted(units.items())]
+        more = "ON CONFLICT (product_id, day) DO UPDATE SET units = product_sales.units + excluded.units"
+        insert_rows(ProductSales, ("product_id", "day", "units"), values, more)
 
     def _purchase(self, number: str, position: int, row: EventRow) -> dict[str, Any]:
-        sold = self._sold[_sku(row.item)]
-        meta = {"order_id": number, "unit_price": self._price(row), "currency": sold.currency, "sku": _sku(row.item)}
+        sold = self._sold_as[row.item]
+        meta = {"order_id": number, "unit_price": self._price(row), "currency": sold.currency, "sku": sold.sku}
         return self._event(row, f"order:{number}:line:{position}", meta, number)
 
     def _browsing(self, row: EventRow, place: int) -> dict[str, Any]:
@@ -223,7 +222,7 @@ class HistoryWriter:
             "type": row.type,
             "shopper_key": self._shopper(row.shopper)[0],
             "session_id": row.basket[:40] or None,
-            "item_id": _sku(row.item),
+            "item_id": self._sold_as[row.item].sku,
             "value": row.value,
             "occurred_at": row.at,
             "received_at": row.at,
@@ -237,14 +236,17 @@ class HistoryWriter:
             "next_attempt_at": self._now,
             "attempts": 0,
             "sent_at": None,
+            "error_code": None,
+            "last_error": None,
         }
 
     def _deliver(self, events: Sequence[dict[str, Any]]) -> None:
         """Send, and note in the rows what became of them."""
-        for start in range(0, len(events), SENT_AT_ONCE):
-            part = events[start : start + SENT_AT_ONCE]
+        size = MOST_AT_ONCE if isinstance(self._gateway, TakesHistory) else SENT_AT_ONCE
+        for start in range(0, len(events), size):
+            part = events[start : start + size]
             try:
-                sent = self._gateway.send_events([_payload(values) for values in part]) if self._gateway else None
+                sent = self._send([_payload(values) for values in part])
             except RecsysUnavailable as error:
                 log.warning("history_waits", extra={"events": len(part), "reason": str(error)})
                 sent = None
@@ -256,11 +258,19 @@ class HistoryWriter:
             for bad in sent.rejected:
                 part[bad.index].update(delivery="dead", sent_at=None, error_code=bad.code, last_error=bad.message)
 
+    def _send(self, events: list[Event]) -> EventsResult | None:
+        if isinstance(self._gateway, TakesHistory):
+            return self._gateway.append_history(events)
+        return self._gateway.send_events(events) if self._gateway else None
+
     def _shopper(self, name: str) -> tuple[str, int | None]:
-        return self._users[name] if name in self._users else (_key(name), None)
+        known = self._users.get(name) or self._keys.get(name)
+        if known is None:
+            known = self._keys[name] = (_key(name), None)
+        return known
 
     def _price(self, row: EventRow) -> int:
-        return row.price_minor or self._sold[_sku(row.item)].price_minor
+        return row.price_minor or self._sold_as[row.item].price_minor
 
 
 def _everything_sold() -> dict[str, _Sold]:
@@ -268,7 +278,18 @@ def _everything_sold() -> dict[str, _Sold]:
         Product.sku, Product.id, func.min(Variant.id), Product.title, Product.currency, Product.price_minor
     ).join(Variant, Variant.product_id == Product.id)
     rows = db.session.execute(query.group_by(Product.id))
-    return {row[0]: _Sold(*row[1:]) for row in rows}
+    return {row[0]: _Sold(*row) for row in rows}
+
+
+def _first_and_last(rows: Iterable[EventRow]) -> tuple[dict[str, datetime], dict[str, datetime]]:
+    """When each person was first and last seen."""
+    first: dict[str, datetime] = {}
+    last: dict[str, datetime] = {}
+    for row in rows:
+        if last.get(row.shopper) is not row.at:
+            first[row.shopper] = min(first.get(row.shopper, row.at), row.at)
+            last[row.shopper] = max(last.get(row.shopper, row.at), row.at)
+    return first, last
 
 
 def _payload(values: dict[str, Any]) -> Event:
@@ -287,9 +308,8 @@ def _numbered(rows: Iterable[EventRow]) -> Iterable[tuple[int, EventRow]]:
 
 
 def _insert(model: type[Base], rows: list[dict[str, Any]]) -> None:
-    """Past the unit of work, which takes as long again as the database itself."""
     if rows:
-        db.session.connection().execute(insert(cast("Table", model.__table__)), rows)
+        insert_rows(model, tuple(rows[0]), [tuple(row.values()) for row in rows])
 
 
 def _order_ids(numbers: list[str]) -> dict[str, int]:

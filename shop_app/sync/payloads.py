@@ -65,16 +65,16 @@ def user_payload(member: Member) -> User:
 
 def event_payload(row: TrackedEvent) -> Event:
     """A logged event. `meta` holds allowed keys only, and none that says nothing."""
-    meta: dict[str, Any] = {key: _clean(key, value) for key, value in row.meta.items() if key in META_KEYS}
-    meta |= {
-        "surface": row.surface,
-        "widget": row.widget,
-        "rank": row.rank,
-        "request_id": row.request_id,
-        "session_id": row.session_id,
-        "order_id": row.order_number,
-    }
-    meta = {key: value for key, value in meta.items() if value is not None and value != ""}
+    said = (
+        *((key, _clean(key, value)) for key, value in row.meta.items() if key in META_KEYS),
+        ("surface", row.surface),
+        ("widget", row.widget),
+        ("rank", row.rank),
+        ("request_id", row.request_id),
+        ("session_id", row.session_id),
+        ("order_id", row.order_number),
+    )
+    meta: dict[str, Any] = {key: value for key, value in said if value is not None and value != ""}
     meta["recommended"] = row.recommended
     meta |= {name: True for name, is_set in (("bot", row.is_bot), ("qa", row.is_qa)) if is_set}
     return Event(

@@ -85,8 +85,9 @@ class History:
             self.lines[part].tolist(),
             strict=True,
         )
+        moments = {at: datetime.fromtimestamp(at, UTC) for at in set((self.moments[part] + shift_s).tolist())}
         return [
-            EventRow(shopper, item, kind, datetime.fromtimestamp(at, UTC), value, basket, price, line)
+            EventRow(shopper, item, kind, moments[at], value, basket, price, line)
             for shopper, item, kind, at, value, basket, price, line in columns
         ]
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 STATUSES = ("active", "hidden", "discontinued")
 
@@ -57,8 +58,7 @@ class RowError:
         return f"line {self.line}, {self.field}: {self.message}"
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(NamedTuple):
     """One past event: `type` as in the event dictionary, `value` the quantity, `price_minor` of one unit, 0 = unknown.
 
     `shopper` is the file's own name for the person; `basket` groups purchases into an order, empty = none.

@@ -299,10 +299,10 @@ def upgrade():
     with op.batch_alter_table('tracked_event', schema=None) as batch_op:
         batch_op.create_index('ix_tracked_event_due', ['delivery', 'next_attempt_at', 'id'], unique=False)
         batch_op.create_index('ix_tracked_event_kind', ['occurred_at', 'type'], unique=False)
-        batch_op.create_index(batch_op.f('ix_tracked_event_lease_token'), ['lease_token'], unique=False)
+        batch_op.create_index('ix_tracked_event_leased', ['lease_token'], unique=False, sqlite_where=sa.text('lease_token IS NOT NULL'), postgresql_where=sa.text('lease_token IS NOT NULL'))
         batch_op.create_index(batch_op.f('ix_tracked_event_order_number'), ['order_number'], unique=False)
         batch_op.create_index('ix_tracked_event_shopper', ['shopper_key', 'occurred_at'], unique=False)
-        batch_op.create_index('ix_tracked_event_shown', ['request_id', 'item_id'], unique=False)
+        batch_op.create_index('ix_tracked_event_shown', ['request_id', 'item_id'], unique=False, sqlite_where=sa.text('request_id IS NOT NULL'), postgresql_where=sa.text('request_id IS NOT NULL'))
 
     op.create_table('user',
     sa.Column('id', sa.Integer(), nullable=False),
@@ -557,7 +557,6 @@ def upgrade():
     sa.UniqueConstraint('order_id', 'position', name=op.f('uq_order_line_order_id'))
     )
     with op.batch_alter_table('order_line', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_order_line_order_id'), ['order_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_order_line_product_id'), ['product_id'], unique=False)
 
     op.create_table('order_line_credit',
@@ -591,7 +590,6 @@ def downgrade():
     op.drop_table('order_line_credit')
     with op.batch_alter_table('order_line', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_order_line_product_id'))
-        batch_op.drop_index(batch_op.f('ix_order_line_order_id'))
 
     op.drop_table('order_line')
     with op.batch_alter_table('cart_line', schema=None) as batch_op:
@@ -641,10 +639,10 @@ def downgrade():
     op.drop_table('address')
     op.drop_table('user')
     with op.batch_alter_table('tracked_event', schema=None) as batch_op:
-        batch_op.drop_index('ix_tracked_event_shown')
+        batch_op.drop_index('ix_tracked_event_shown', sqlite_where=sa.text('request_id IS NOT NULL'), postgresql_where=sa.text('request_id IS NOT NULL'))
         batch_op.drop_index('ix_tracked_event_shopper')
         batch_op.drop_index(batch_op.f('ix_tracked_event_order_number'))
-        batch_op.drop_index(batch_op.f('ix_tracked_event_lease_token'))
+        batch_op.drop_index('ix_tracked_event_leased', sqlite_where=sa.text('lease_token IS NOT NULL'), postgresql_where=sa.text('lease_token IS NOT NULL'))
         batch_op.drop_index('ix_tracked_event_kind')
         batch_op.drop_index('ix_tracked_event_due')
 
