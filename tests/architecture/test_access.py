@@ -33,12 +33,13 @@ PUBLIC = {
     "accounts.sign_in", "accounts.start_session", "accounts.check_code",
     "accounts.sign_up_page", "accounts.create_account", "accounts.end_session",
     "accounts.show_wishlist", "accounts.add_wish", "accounts.remove_wish",
+    "privacy.overview",
 }  # fmt: skip
 MEMBERS = {
     "accounts.overview", "accounts.profile", "accounts.change_profile", "accounts.addresses", "accounts.add_address",
     "accounts.show_address", "accounts.change_address", "accounts.remove_address", "accounts.security",
     "accounts.change_password", "accounts.end_one_session", "accounts.end_other_sessions", "accounts.two_step_page",
-    "accounts.enrol", "accounts.disenrol",
+    "accounts.enrol", "accounts.disenrol", "privacy.data", "privacy.take_along", "privacy.forget_me",
 }  # fmt: skip
 HALF_WAY = {"accounts.second_step"}
 """Only for somebody whose password was right a moment ago; all others are sent to the beginning."""
