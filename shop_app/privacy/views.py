@@ -67,7 +67,7 @@ def _confirmed() -> bool:
 
 
 def _refused() -> tuple[str, int]:
-    return render_template("privacy/data.html", problem="That password is not right."), 403
+    return render_template("privacy/data.html", problem="That password is not right."), 400
 
 
 def _plain(value: object) -> str:
