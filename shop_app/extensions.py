@@ -134,7 +134,7 @@ def insert_rows(model: type[Base], columns: Sequence[str], rows: Sequence[tuple[
     connection = db.session.connection()
     rest = [c for c in table.columns if c.name not in columns and c.default is not None and c.default.is_scalar]
     chosen = [table.columns[name] for name in columns] + rest
-    constants = tuple(column.default.arg for column in rest)  # type: ignore[union-attr]  # scalar by the line above
+    constants = tuple(column.default.arg for column in rest)
     stored = _as_stored(chosen, [row + constants for row in rows], connection.dialect)
     preparer = connection.dialect.identifier_preparer
     name = preparer.format_table(table)

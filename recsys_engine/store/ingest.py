@@ -38,7 +38,7 @@ class Appended:
 
 
 class _Draft(NamedTuple):
-    index: int
+    place: int
     event: Event
     ts_us: int
     meta: str
@@ -120,7 +120,7 @@ def _without_repeats(
             duplicates += 1
         else:
             message = "another event was stored under this source_event_id"
-            conflicts.append(_refusal(draft.index, draft.event, "id_conflict", message, "source_event_id"))
+            conflicts.append(_refusal(draft.place, draft.event, "id_conflict", message, "source_event_id"))
     return fresh, duplicates, conflicts
 
 
