@@ -267,10 +267,15 @@ def _listings(tour: Tour) -> Iterator[str]:
 def _searches(tour: Tour) -> Iterator[str]:
     box = tour.page.get_by_label("Search the shop")
     tour.go("/")
-    box.press_sequentially("mug")
+    box.press_sequentially("teapot")
     tour.page.locator("#suggestions [role=option]").first.wait_for()
     yield "search-suggestions"
-    for name, text in {"search": "mug", "search-typo": "blankit", "search-nothing": "zzqx", "search-start": ""}.items():
+    for name, text in {
+        "search": "teapot",
+        "search-typo": "teapto",
+        "search-nothing": "zzqx",
+        "search-start": "",
+    }.items():
         tour.go(f"/search?q={text}")
         tour.see_everything()
         yield name

@@ -109,13 +109,17 @@ class Visit:
     def check_out(self, *, email: str | None, method: str = "Test card that pays") -> None:
         """Fill the form as a stranger in London and pay."""
         self.open("/checkout")
+        self.fill_checkout(email=email, method=method)
+        self.page.get_by_role("button", name="Pay and place the order").click()
+
+    def fill_checkout(self, *, email: str | None, method: str = "Test card that pays") -> None:
+        """Fill the form that is open."""
         if email:
             self.page.get_by_label("E-mail").fill(email)
         if self.page.get_by_label("Another address").count():
             self.page.get_by_label("Another address").check()
         fill_address(self.page)
         self.page.get_by_label(method, exact=True).check()
-        self.page.get_by_role("button", name="Pay and place the order").click()
 
     def expect_purchase(self, lines: "list[tuple[str, Seen | None]]") -> None:
         """The order page is open: one purchase a line with the place it was met at, and one summary of the order."""
