@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,13 @@ from shop_app.core.clock import Clock
 from shop_app.core.errors import InvalidInput
 from shop_app.extensions import db
 from shop_app.sync import loading, replay
+from shop_app.sync.filling import end_filling, start_filling
 from shop_app.sync.services import Carrier, drain
 
 ERRORS_SHOWN = 20
+DEMO = "demo"
+HAND_OVER_LIMIT = timedelta(minutes=30)
+"""Long enough for a hundred thousand products on a slow machine; what is left then is the worker's."""
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -43,16 +47,20 @@ def env_example() -> None:
 @click.command("prepare")
 @click.option("--data", default="", help="A folder with a real shop's data to import instead of the demo.")
 def prepare(data: str) -> None:
-    """Bring the tables up to date, and fill an empty shop."""
+    """Bring the tables up to date, and fill an empty shop; a filling that was interrupted goes on."""
     upgrade()
-    if not loading.is_empty():
+    with _told_plainly():
+        wanted = start_filling(str(Path(data).resolve()) if data else "", DEMO, _now())
+    if wanted is None:
         return
-    if data:
-        with _progress(f"Importing {data}") as progress, _told_plainly():
-            products, history = loading.load_folder(Path(data), _currency(), _gateway(), _now(), progress)
-        _report(products, history)
+    source, started_at = wanted
+    if source == DEMO:
+        _seed(DEMO, started_at)
     else:
-        _seed("demo")
+        with _progress(f"Importing {source}") as progress, _told_plainly():
+            products, history = loading.load_folder(Path(source), _currency(), _gateway(), started_at, progress)
+        _report(products, history)
+    end_filling(_now())
     _hand_over()
 
 
@@ -125,9 +133,11 @@ def replay_events(*, dry_run: bool, per_second: int) -> None:
     click.echo(f"  {done.sent} sent, {done.refused} refused")
 
 
-def _seed(scenario: str) -> None:
+def _seed(scenario: str, started_at: datetime | None = None) -> None:
+    """Fill with a scenario, as of now or as of when a filling that may have been interrupted began."""
     with _progress("Seeding the demo") as progress:
-        products, history = loading.seed(scenario, _gateway(), _now(), progress)
+        now = started_at or _now()
+        products, history = loading.seed(scenario, _gateway(), now, progress, is_resumed=started_at is not None)
     _report(products, history)
 
 
@@ -136,7 +146,7 @@ def _hand_over() -> None:
     settings: Settings = current_app.extensions["settings"]
     carrier = Carrier(_gateway(), _clock(), random.Random(), settings.public_url)
     with _progress("Telling Recsys"):
-        done = drain(carrier)
+        done = drain(carrier, limit=HAND_OVER_LIMIT)
     click.echo("  Recsys: " + ", ".join(f"{pushed.delivered} {name}" for name, pushed in done.items()))
     close = getattr(_gateway(), "close", None)
     if close:

@@ -127,9 +127,14 @@ def load_folder(
 
 
 def seed(
-    scenario: str, gateway: RecsysGateway | None, now: datetime, progress: Progress = lambda _: None
+    scenario: str,
+    gateway: RecsysGateway | None,
+    now: datetime,
+    progress: Progress = lambda _: None,
+    *,
+    is_resumed: bool = False,
 ) -> tuple[Tally, HistoryTally]:
-    """Fill the shop with a named scenario; a second time changes nothing.
+    """Fill the shop with a named scenario; a second time changes nothing. `is_resumed` completes a history half in.
 
     small: a product of every other kind and a dozen shoppers, for tests. demo: everything. edge: awkward products only.
 
@@ -142,7 +147,7 @@ def seed(
     catalogue = scenario_catalogue(scenario)
     products = load_catalogue(catalogue, now, progress)
     shopper = _make_logins(now)
-    if scenario == "edge" or has_history():
+    if scenario == "edge" or (has_history() and not is_resumed):
         return products, HistoryTally()
     people = SMALL_SHOPPERS if scenario == "small" else None
     street = Street(catalogue, SEED, shoppers=people) if people else Street(catalogue, SEED)

@@ -34,3 +34,18 @@ class Replay(Base):
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Filling(Base):
+    """The first filling of a shop: with what, from when it counts, and whether all of it is in.
+
+    One row at most. A filling that was interrupted goes on with the same moment, so that a history moved towards now
+    lands on the same days and nothing comes in twice.
+    """
+
+    __tablename__ = "filling"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(String(1000))  # a folder, or the name of a scenario
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

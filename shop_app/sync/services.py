@@ -129,7 +129,7 @@ def push_users(carrier: Carrier, *, limit: int | None = None) -> Pushed:
     return _push_changes(_Stream("user", "users", payloads, carrier.gateway.upsert_users), carrier, limit)
 
 
-def drain(carrier: Carrier, *, ignore_waiting: bool = False) -> dict[str, Pushed]:
+def drain(carrier: Carrier, *, ignore_waiting: bool = False, limit: timedelta = DRAIN_LIMIT) -> dict[str, Pushed]:
     """Push until nothing is due: items, then users, then the events that speak of them. Bounded in time.
 
     `ignore_waiting` takes postponed and leased rows too; only for when no other worker runs.
@@ -138,7 +138,7 @@ def drain(carrier: Carrier, *, ignore_waiting: bool = False) -> dict[str, Pushed
         with unit_of_work(db.session):
             _forget_waiting(carrier.clock.now())
     push_merges(carrier.gateway, carrier.clock.now())
-    deadline = carrier.clock.now() + DRAIN_LIMIT
+    deadline = carrier.clock.now() + limit
     totals: dict[str, Pushed] = {}
     for name, push in (("items", push_items), ("users", push_users), ("events", push_events)):
         totals[name] = Pushed()

@@ -185,6 +185,13 @@ def upgrade():
     with op.batch_alter_table('experiment', schema=None) as batch_op:
         batch_op.create_index('ix_experiment_slot', ['slot', 'status'], unique=False)
 
+    op.create_table('filling',
+    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('source', sa.String(length=1000), nullable=False),
+    sa.Column('started_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('finished_at', sa.DateTime(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_filling'))
+    )
     op.create_table('identity_merge',
     sa.Column('id', sa.Integer(), nullable=False),
     sa.Column('anonymous_key', sa.String(length=40), nullable=False),
@@ -661,6 +668,7 @@ def downgrade():
         batch_op.drop_index(batch_op.f('ix_identity_merge_member_key'))
 
     op.drop_table('identity_merge')
+    op.drop_table('filling')
     with op.batch_alter_table('experiment', schema=None) as batch_op:
         batch_op.drop_index('ix_experiment_slot')
 
