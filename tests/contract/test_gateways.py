@@ -176,6 +176,7 @@ def test_price_range_drops_unpriced_items(gateway):
     assert set(ids(answer)) == {"p2", "p3"}
 
 
+@pytest.mark.ticket("RS-043")
 def test_caps_hold(gateway):
     a_shelf(gateway, 30)
 
@@ -184,6 +185,7 @@ def test_caps_hold(gateway):
     assert len(answer.items) == 6
 
 
+@pytest.mark.ticket("RS-045")
 def test_variants_of_one_parent_appear_once(gateway):
     gateway.upsert_items([Item(f"v{n}", props={"parent_id": "shirt"}) for n in range(3)] + [Item("other")])
 
@@ -234,6 +236,7 @@ def test_rerank_orders_only_what_is_given(gateway):
     assert ids(answer) == ["p2", "p1"]
 
 
+@pytest.mark.ticket("RS-029", "RS-033")
 def test_similar_knows_partners_and_forgets_strangers(gateway, clock):
     a_shelf(gateway)
     gateway.send_events([e for n in range(4) for e in buys(f"u_{n}", ["p3", "p8"], clock, f"o{n}")])
@@ -313,6 +316,7 @@ def test_forgetting_leaves_the_lists_of_a_world_without_the_person(gateway, cloc
     assert gateway.list_events(PageQuery(user_id="u_1")).total == 0
 
 
+@pytest.mark.ticket("RS-054")
 def test_event_types_have_defaults_and_can_be_set(gateway):
     assert [(t.type, t.weight, t.half_life_days, t.source) for t in gateway.event_types()][:2] == [
         (0, 0.05, 3.0, "default"),

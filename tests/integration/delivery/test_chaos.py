@@ -5,6 +5,7 @@ import pytest
 from scripts.chaos import run
 
 
+@pytest.mark.ticket("RS-080")
 @pytest.mark.timeout(400)
 @pytest.mark.ticket("RS-026")
 @pytest.mark.ticket("RS-028")

@@ -18,6 +18,7 @@ FOLDER = Path(__file__).parents[4] / "docs" / "contracts"
 NOW = datetime(2026, 3, 1, 12, 0, 1, tzinfo=UTC)
 
 
+@pytest.mark.ticket("RS-081")
 @pytest.mark.ticket("RS-006")
 @pytest.mark.parametrize("name", sorted(contract_files()))
 def test_published_schemas_equal_the_code(name):

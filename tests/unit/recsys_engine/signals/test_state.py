@@ -1,6 +1,7 @@
 """The live state: bulk equals live, forgetting equals never having seen, decay in whole numbers."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,6 +106,7 @@ def test_scalar_and_array_decay_agree(offset, half_life):
     assert one == weights_at(np.array([EPOCH_MS + offset]), EPOCH_MS, half_life)[0]
 
 
+@pytest.mark.ticket("RS-055")
 def test_weight_halves_each_half_life():
     assert weight_at(EPOCH_MS, EPOCH_MS, DAY_MS) == 2**20
     assert weight_at(EPOCH_MS + DAY_MS, EPOCH_MS, DAY_MS) == 2**21
