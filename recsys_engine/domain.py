@@ -20,7 +20,7 @@ class Shelf:
 
     ``available`` is False for items known only from events. ``price`` is NaN when unknown. ``brand``, ``category``
     and ``parent`` are codes, -1 when unknown. ``created_s`` is seconds since 1970. ``tags`` holds tag codes padded with
-    -1 (brand and category tags included). ``embedding_row`` is the row in ``embeddings`` or -1.
+    -1 to a multiple of 8 (brand and category tags included). ``embedding_row`` is the row in ``embeddings`` or -1.
     """
 
     ids: list[str]

@@ -1,6 +1,6 @@
 """One list, stage by stage: candidates, filters, scores, rules, order, exploration, fill, cut."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -46,13 +46,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One list to make: what to run, for whom, and the limits that hold whatever put an item there."""
+    """One list to make: what to run, for whom, and the limits that hold whatever put an item there.
+
+    ``rng`` gives the same generator on every call; making one is dear and only exploration needs it.
+    """
 
     query: Query
     plan: Plan
     limits: Limits
     k: int
-    rng: np.random.Generator
+    rng: Callable[[], np.random.Generator]
     rules: RuleEffects = NO_RULES
     trace: Trace = field(default_factory=Trace)
 
@@ -129,7 +132,7 @@ def _finish(job: Job, found: list[Found], *, may_fill: bool) -> Outcome:
     trace = job.trace
     names = (*(name for name, _ in found), FILL)
     with _timed(trace, "filters"):
-        items, bits = _merged(found)
+        items, bits = _merged(found, job.query.shelf.size)
         trace.counts["merged"] = len(items)
         passed = _passed(job, items)
         items, bits = items[passed], bits[passed]
@@ -144,16 +147,15 @@ def _finish(job: Job, found: list[Found], *, may_fill: bool) -> Outcome:
     return outcome
 
 
-def _merged(found: list[Found]) -> tuple[IntArray, IntArray]:
+def _merged(found: list[Found], size: int) -> tuple[IntArray, IntArray]:
     """Distinct items of all generators, ascending, and who found them (bit g for the g-th generator)."""
     if not found:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    everything = np.concatenate([items for _, items in found])
-    bits = np.repeat(1 << np.arange(len(found)), [len(items) for _, items in found])
-    items, place = np.unique(everything, return_inverse=True)
-    merged = np.zeros(len(items), np.int64)
-    np.bitwise_or.at(merged, place, bits)
-    return items, merged
+    bits = np.zeros(size, np.uint32)
+    for place, (_, items) in enumerate(found):
+        bits[items] |= 1 << place
+    merged = np.flatnonzero(bits != 0)
+    return merged, bits[merged].astype(np.int64)
 
 
 def _scored_and_ordered(job: Job, items: IntArray, bits: IntArray, source_names: tuple[str, ...]) -> Outcome:
@@ -196,15 +198,29 @@ def _note_dropped(job: Job, items: IntArray, reason: str) -> None:
 
 
 def _filled(job: Job, items: IntArray, bits: IntArray, fill_bit: int) -> tuple[IntArray, IntArray]:
-    """Add the most popular of everything that passes, so that a narrow request still gets a full list."""
+    """Add the most popular of everything that passes, so that a narrow request still gets a full list.
+
+    The items stay in ascending order.
+    """
     shelf = job.query.shelf
     open_ = allowed(shelf, job.limits, np.arange(shelf.size))
     open_[items] = False
     open_[_blocked(job.rules)] = False
     rest = np.flatnonzero(open_)
     popularity = job.plan.signals[job.plan.fallback].scores(job.query, rest)
-    reserve = rest[np.lexsort((rest, -popularity))][: FILL_RESERVE * job.k]
-    return np.concatenate([items, reserve]), np.concatenate([bits, np.full(len(reserve), 1 << fill_bit)])
+    reserve = rest[_best(popularity, FILL_RESERVE * job.k)]
+    everything = np.concatenate([items, reserve])
+    order = everything.argsort()
+    return everything[order], np.concatenate([bits, np.full(len(reserve), 1 << fill_bit)])[order]
+
+
+def _best(scores: FloatArray, count: int) -> IntArray:
+    """Places of the ``count`` largest scores, best first, ties by place."""
+    if len(scores) > 4 * count:
+        cut = np.partition(scores, len(scores) - count)[len(scores) - count]
+        part = np.flatnonzero(scores >= cut)
+        return part[(-scores[part]).argsort(kind="stable")][:count]
+    return (-scores).argsort(kind="stable")[:count]
 
 
 def _blocked(rules: RuleEffects) -> IntArray:
@@ -250,10 +266,12 @@ def _ordered(job: Job, pool: Pool) -> list[Choice]:
     caps = Caps(job.query.shelf, settings)
     pinned = _pinned(job, pool, caps)
     pinned_rows = {choice.row for choice in pinned}
-    ranking = np.lexsort((pool.items, -pool.scores)).tolist()
+    ranking = (-pool.scores).argsort(kind="stable").tolist()  # items ascend: ties go to the lower index
     order = [row for row in ranking if row not in pinned_rows] if pinned_rows else ranking
     chosen, refused = choose(pool, order, job.k - len(pinned), caps, settings.mmr_lambda)
-    listed = explore([*pinned, *chosen], order, settings.exploration_rate, job.rng, _RowCaps(pool, caps))
+    listed = [*pinned, *chosen]
+    if settings.exploration_rate > 0:
+        listed = explore(listed, order, settings.exploration_rate, job.rng(), _RowCaps(pool, caps))
     if job.trace.is_detailed:
         _note_cut(job, pool, listed, refused)
     return listed

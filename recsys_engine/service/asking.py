@@ -17,6 +17,7 @@ HISTORY_SHARE = 0.25
 """Weight of the shopper's history beside a product in view or a cart."""
 _FADE = 0.85
 """Each older item of a history or session counts this much of the next newer one."""
+_FADED = tuple(_FADE**place for place in range(ANCHORS))
 
 BLEND_FEATURES = ("recent_popularity", "co_visitation_raw", "embedding_similarity")
 BLEND_FANOUT = 1000
@@ -101,9 +102,9 @@ def _anchors(view: int, cart: IntArray, session: IntArray, history: History) -> 
     past = list(dict.fromkeys([*reversed(session.tolist()), *reversed(history.items[-4 * ANCHORS :].tolist())]))
     share = HISTORY_SHARE if main else 1.0
     past = [item for item in past if item not in weights][: ANCHORS - len(weights)]
-    total = sum(_FADE**place for place in range(len(past)))
-    for place, item in enumerate(past):
-        weights[item] = share * _FADE**place / total
+    total = sum(_FADED[: len(past)])
+    for item, faded in zip(past, _FADED, strict=False):
+        weights[item] = share * faded / total
     whole = sum(weights.values())
     return np.fromiter(weights, np.int64, len(weights)), np.array([w / whole for w in weights.values()])
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
 from hashlib import blake2b
 from typing import Any
 
@@ -31,6 +32,7 @@ from recsys_engine.stages.scoring import LinearRanker
 
 NO_OVERRIDES = Overrides()
 UNSTEERED = Steer()
+SURFACES_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Ranking:
             "personalization": self._signals["personalization"],
         }
         self._ranker = LinearRanker()
+        self._bases: dict[str, Settings] = {}
+        self._made_for: object = None
 
     def recommend(
         self,
@@ -94,7 +98,7 @@ class Ranking:
             self._plan(settings),
             limits,
             request.k,
-            np.random.default_rng(seed_of(request_id)),
+            cache(partial(_random, request_id)),
             steer.rules,
             Trace(is_detailed=is_detailed),
         )
@@ -106,8 +110,7 @@ class Ranking:
         self, request: RecommendRequest, stored: StoredSettings, layers: Sequence[Mapping[str, Any]]
     ) -> Settings:
         """Settings by precedence: recipe < stored layers in order < overrides < the request's blend."""
-        base = learned_recipe if self.learned.is_ready else recipe
-        settings = replace(base(request.context.surface), type_weights=stored.type_weights)
+        settings = self._base(request.context.surface, stored)
         for layer in layers:
             settings = apply_knobs(settings, layer)
         if request.overrides != NO_OVERRIDES:
@@ -115,6 +118,18 @@ class Ranking:
         if request.blend is not None:
             settings = apply_blend(settings, request.blend.pop, request.blend.cooc, request.blend.als)
         return settings
+
+    def _base(self, surface: str, stored: StoredSettings) -> Settings:
+        """The recipe of a surface, made once for a set of stored settings."""
+        made_for = (id(stored.type_weights), self.learned.is_ready)
+        if made_for != self._made_for or len(self._bases) >= SURFACES_KEPT:
+            self._bases.clear()
+            self._made_for = made_for
+        base = self._bases.get(surface)
+        if base is None:
+            of = learned_recipe if self.learned.is_ready else recipe
+            base = self._bases[surface] = replace(of(surface), type_weights=stored.type_weights)
+        return base
 
     def _plan(self, settings: Settings) -> Plan:
         is_blend = "co_visitation_raw" in settings.weights
@@ -150,6 +165,10 @@ class Ranking:
         trace = {"extras": {"candidate_sources": dict(outcome.trace.counts), "surface": query.surface}}
         version = f"{name}@{digest}"
         return Recommendations(request_id, version, places, steer.segment_id, steer.profile_id, trace)
+
+
+def _random(request_id: str) -> np.random.Generator:
+    return np.random.default_rng(seed_of(request_id))
 
 
 def seed_of(request_id: str) -> int:

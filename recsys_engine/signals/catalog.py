@@ -12,6 +12,8 @@ from recsys_engine.domain import BoolArray, IntArray, Shelf
 _FIRST_CAPACITY = 256
 TAG_SLOTS = 24
 """Tags per item that count for similarity and profiles; constraints look at all of them."""
+TAG_STEP = 8
+"""The shelf shows only as many slots as some item fills, rounded up to a multiple of this."""
 BRAND_PREFIXES = ("brand:",)
 CATEGORY_PREFIXES = ("category:", "cat:")
 
@@ -53,6 +55,7 @@ class Catalog:
         self._created_s = np.zeros(_FIRST_CAPACITY)
         self._tags = np.full((_FIRST_CAPACITY, TAG_SLOTS), -1, np.int32)
         self._facet = np.zeros((_FIRST_CAPACITY, TAG_SLOTS), bool)
+        self._width = TAG_STEP
         self._embedding_row = np.full(_FIRST_CAPACITY, -1, np.int64)
         self._embeddings = np.zeros((0, EMBEDDING_DIM), np.float32)
         self._embedded = 0
@@ -81,8 +84,8 @@ class Catalog:
             self._category[:n],
             self._parent[:n],
             self._created_s[:n],
-            self._tags[:n],
-            self._facet[:n],
+            self._tags[:n, : self._width],
+            self._facet[:n, : self._width],
             len(self.tag_codes.names),
             self._embedding_row[:n],
             self._embeddings[: self._embedded],
@@ -150,6 +153,7 @@ class Catalog:
             self._masks.pop(code, None)
         self._tags_of[index] = codes
         shown = codes[:TAG_SLOTS]
+        self._width = max(self._width, -(-len(shown) // TAG_STEP) * TAG_STEP)
         self._tags[index] = -1
         self._tags[index, : len(shown)] = shown
         self._facet[index] = False

@@ -26,7 +26,7 @@ class PairCounts:
         self._partners = np.empty(0, np.int32)
         self._counts = np.empty(0, np.int64)
         self._delta: dict[int, dict[int, int]] = {}
-        self._merged: dict[int, tuple[IntArray, npt.NDArray[np.int64]]] = {}
+        self._merged: dict[int, tuple[IntArray, FloatArray]] = {}
         self._norms: dict[Norm, _Norms] = {}
 
     def load(self, left: IntArray, right: IntArray, weights: npt.NDArray[np.int64], size: int) -> None:
@@ -67,36 +67,44 @@ class PairCounts:
         for norms in self._norms.values():
             norms.touched.append(item)
 
-    def raw_row(self, item: int) -> tuple[IntArray, npt.NDArray[np.int64]]:
-        """Partners of an item (ascending) and their fixed-point counts, zeros left out."""
+    def raw_row(self, item: int) -> tuple[IntArray, FloatArray]:
+        """Partners of an item (ascending) and their fixed-point counts as floats, zeros left out."""
         merged = self._merged.get(item)
         if merged is None:
-            merged = self._merged[item] = self._merge(item)
+            partners, counts = self._merge(item)
+            merged = self._merged[item] = (partners, counts.astype(np.float64))
         return merged
 
     def row(self, item: int, now_ms: int) -> tuple[IntArray, FloatArray]:
         """Partners and their decayed counts now."""
         partners, counts = self.raw_row(item)
-        decayed = counts * read_factor(now_ms, self.epoch_ms, self.half_life_ms)
-        return partners, decayed.astype(np.float64, copy=False)
+        return partners, counts * read_factor(now_ms, self.epoch_ms, self.half_life_ms)
 
     def cosines(self, items: list[int], weights: FloatArray, now_ms: int, norm: "Norm") -> tuple[IntArray, FloatArray]:
-        """Partners of several items (repeats possible) and weight · count / ((total_i + s)^a · (total_j + s)^(1−a)).
+        """Partners of several items (repeats possible) and weight · count / (total_i + s)^a.
 
-        Popularity cancels and rare pairs shrink. Formula: asymmetric cosine (Aiolli 2013) with shrinkage s.
+        Summed over the repeats and times ``popularity_norms``, that is Σ weight · count / ((total_i + s)^a ·
+        (total_j + s)^(1−a)): popularity cancels and rare pairs shrink. Formula: asymmetric cosine (Aiolli 2013) with
+        shrinkage s.
         """
-        rows = [self.raw_row(item) for item in items]
-        if not rows:
+        if not items:
             return np.empty(0, np.int64), np.zeros(0)
-        partners = np.concatenate([row[0] for row in rows])
-        counts = np.concatenate([row[1] for row in rows])
+        norms = self._norms_at(norm, now_ms)
+        scales = weights * norms.left[np.minimum(items, len(norms.left) - 1)] * norms.factor
+        rows = [self.raw_row(item) for item in items]
+        shares = [counts * scale for (_, counts), scale in zip(rows, scales.tolist(), strict=True)]
+        return np.concatenate([partners for partners, _ in rows]), np.concatenate(shares)
+
+    def popularity_norms(self, items: IntArray, now_ms: int, norm: "Norm") -> FloatArray:
+        """``(total_j + s)^−(1−a)`` of partners."""
+        return self._norms_at(norm, now_ms).right[items]
+
+    def _norms_at(self, norm: "Norm", now_ms: int) -> "_Norms":
         norms = self._norms.get(norm)
         if norms is None:
             norms = self._norms[norm] = _Norms(norm)
-        factor = norms.refresh(self, now_ms)
-        known = np.minimum(items, len(norms.left) - 1)
-        scale = np.repeat(weights * norms.left[known] * factor, [len(row[0]) for row in rows])
-        return partners, counts * scale * norms.right[partners]
+        norms.refresh(self, now_ms)
+        return norms
 
     def nonzero(self) -> dict[tuple[int, int], int]:
         """Every pair with a count, for comparing two states."""
@@ -149,8 +157,8 @@ class _Norms:
         self.right: FloatArray = np.empty(0)
         self.touched: list[int] = []
 
-    def refresh(self, pairs: PairCounts, now_ms: int) -> float:
-        """Bring the norms up to date; returns the read factor of this minute."""
+    def refresh(self, pairs: PairCounts, now_ms: int) -> None:
+        """Bring the norms and the read factor up to date."""
         minute = now_ms // _MINUTE_MS
         if minute != self.minute or len(self.right) != len(pairs.totals):
             self.minute = minute
@@ -162,7 +170,6 @@ class _Norms:
             self.left[items] = self._power(pairs.totals[items], self.norm.asymmetry)
             self.right[items] = self._power(pairs.totals[items], 1 - self.norm.asymmetry)
         self.touched.clear()
-        return self.factor
 
     def _power(self, totals: npt.NDArray[np.int64], exponent: float) -> FloatArray:
         base = np.maximum(totals, 0) * self.factor + self.norm.shrinkage

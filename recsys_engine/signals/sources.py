@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from recsys_engine.contract.entities import EventType
 from recsys_engine.domain import FloatArray, IntArray, Query
@@ -12,7 +13,9 @@ from recsys_engine.signals.state import LiveState
 
 PAIR_SHRINKAGE = 5.0
 DENSE_SIZE = 50_000
-"""Up to this many items a whole-catalogue pass is cheaper than sorting the partners."""
+"""Up to this many items a fresh sum over the whole catalogue is cheaper than adding into a kept buffer."""
+SPARSE_SHARE = 32
+"""With fewer partners than a 32nd of the catalogue, sorting them is cheaper than a pass over the catalogue."""
 REPURCHASE_HALF_LIFE_S = 60 * DAY_MS / 1000
 REFRESH_S = 60.0
 IMMEDIATE_SIZE = 20_000
@@ -35,6 +38,14 @@ def top(scores: FloatArray, limit: int) -> IntArray:
     return part[np.lexsort((part, -scores[part]))][:limit]
 
 
+def looked_up(known: IntArray, values: FloatArray, items: IntArray) -> FloatArray:
+    """The value of each of ``items`` where ``known`` (ascending) holds it, else 0."""
+    if not len(known):
+        return np.zeros(len(items))
+    at = np.minimum(np.searchsorted(known, items), len(known) - 1)
+    return np.where(known[at] == items, values[at], 0.0)
+
+
 class PopularitySource:
     """Decayed popularity: Σ over event types of weight · decayed value, with the decay of the current minute.
 
@@ -50,12 +61,18 @@ class PopularitySource:
         self._at_s = 0.0
         self._scores: FloatArray = np.zeros(0)
         self._order: IntArray = _NOTHING
+        self._reach = 0
 
     def candidates(self, query: Query, limit: int) -> IntArray:
+        return self.best(query, limit)[:limit]
+
+    def best(self, query: Query, reach: int) -> IntArray:
+        """At least the ``reach`` best available items; the same array until something changes."""
         self._refresh(query)
-        if len(self._order) < limit:
-            self._order = top(np.where(query.shelf.available, self._scores, 0.0), max(limit, 1000))
-        return self._order[:limit]
+        if self._reach < reach:
+            self._reach = max(reach, PROFILE_REACH)
+            self._order = top(np.where(query.shelf.available, self._scores, 0.0), self._reach)
+        return self._order
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         self._refresh(query)
@@ -70,7 +87,7 @@ class PopularitySource:
             self._key, self._version, self._at_s = key, self._state.popularity.version, query.now_s
             now_ms = round(query.now_s // REFRESH_S * REFRESH_S * 1000)
             self._scores = self._compute(dict(weights), now_ms, query.shelf.size)
-            self._order = _NOTHING
+            self._reach = 0
 
     def _compute(self, weights: dict[int, float], now_ms: int, size: int) -> FloatArray:
         return self._state.popularity.scores(weights, now_ms, size)
@@ -108,10 +125,10 @@ class PairSource:
         """How much each anchor adds to an item's score, for explanations."""
         shares = []
         for place, anchor in enumerate(query.anchors.tolist()):
-            partners, cosines = self._rows(query, [anchor], query.anchor_weights[place : place + 1])
+            partners, values = self._rows(query, [anchor], query.anchor_weights[place : place + 1])
             at = int(np.searchsorted(partners, item))
             if at < len(partners) and partners[at] == item:
-                shares.append((anchor, float(cosines[at])))
+                shares.append((anchor, float(values[at] * self._norms(query, partners[at : at + 1])[0])))
         return shares
 
     def _spread(self, query: Query) -> None:
@@ -126,11 +143,17 @@ class PairSource:
         partners, shares = self._rows(query, query.anchors.tolist(), query.anchor_weights)
         if size <= DENSE_SIZE:
             self._values[:size] = np.bincount(partners, shares, size)
-            self._touched = np.flatnonzero(self._values[:size])
         else:
             np.add.at(self._values, partners, shares)
+        if SPARSE_SHARE * len(partners) < size:
             self._touched = np.unique(partners)
+        else:
+            self._touched = np.flatnonzero(self._values[:size] > 0)
+        self._values[self._touched] *= self._norms(query, self._touched)
         self._query = query
+
+    def _norms(self, query: Query, items: IntArray) -> FloatArray:
+        return self._pairs.popularity_norms(items, round(query.now_s * 1000), self._norm)
 
     def _rows(self, query: Query, anchors: list[int], weights: FloatArray) -> tuple[IntArray, FloatArray]:
         return self._pairs.cosines(anchors, weights, round(query.now_s * 1000), self._norm)
@@ -174,12 +197,7 @@ class RepurchaseSource:
         return items[np.lexsort((items, -scores))][:limit]
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
-        own, scores = self._own(query)
-        out = np.zeros(len(items))
-        if len(own):
-            at = np.minimum(np.searchsorted(own, items), len(own) - 1)
-            out = np.where(own[at] == items, scores[at], 0.0)
-        return out
+        return looked_up(*self._own(query), items)
 
     def _own(self, query: Query) -> tuple[IntArray, FloatArray]:
         if self._memo[0] is not query:
@@ -191,17 +209,16 @@ class RepurchaseSource:
         bought = history.types == EventType.PURCHASE
         if not bought.any():
             return _NOTHING, np.zeros(0)
-        ts = history.ts_s[bought]
-        age = np.maximum(query.now_s - ts, 0.0)
-        items, at = np.unique(history.items[bought], return_inverse=True)
-        counts = np.bincount(at, 0.5 ** (age / REPURCHASE_HALF_LIFE_S))
-        first, last = np.full(len(items), np.inf), np.full(len(items), -np.inf)
-        np.minimum.at(first, at, ts)
-        np.maximum.at(last, at, ts)
-        times = np.bincount(at)
-        gap = np.where(times > 1, (last - first) / np.maximum(times - 1, 1), 0.0)
-        due = np.where(gap > 0, np.clip((query.now_s - last) / np.maximum(gap, 1.0), 0.3, 1.0), 1.0)
-        return items, np.asarray(counts * due, np.float64)
+        items = history.items[bought]
+        order = items.argsort(kind="stable")
+        items, ts = items[order], history.ts_s[bought][order]
+        begins = np.concatenate([[0], np.flatnonzero(items[1:] != items[:-1]) + 1])
+        counts = np.add.reduceat(0.5 ** (np.maximum(query.now_s - ts, 0.0) / REPURCHASE_HALF_LIFE_S), begins)
+        first, last = np.minimum.reduceat(ts, begins), np.maximum.reduceat(ts, begins)
+        gap = (last - first) / np.maximum(np.diff(begins, append=len(ts)) - 1, 1)
+        elapsed = (query.now_s - last) / np.maximum(gap, 1.0)
+        due = np.where(gap > 0, np.minimum(np.maximum(elapsed, 0.3), 1.0), 1.0)
+        return items[begins], np.asarray(counts * due, np.float64)
 
 
 class TagProfileSource:
@@ -212,18 +229,22 @@ class TagProfileSource:
     def __init__(self, popularity: PopularitySource) -> None:
         self._popularity = popularity
         self._memo: tuple[object, FloatArray] = (None, np.zeros(0))
+        self._reach: IntArray = _NOTHING
+        self._reach_tags: npt.NDArray[np.int32] = np.empty((0, 0), np.int32)
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         profile = self.profile(query)
         if not profile.any():
             return _NOTHING
-        reach = self._popularity.candidates(query, PROFILE_REACH)
-        return reach[top(profile[query.shelf.tags[reach]].sum(1), limit)]
+        reach = self._popularity.best(query, PROFILE_REACH)
+        if reach is not self._reach:
+            self._reach = reach
+            self._reach_tags = np.ascontiguousarray(query.shelf.tags[reach[:PROFILE_REACH]].T)
+        return reach[top(_overlap(profile, self._reach_tags), limit)]
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         profile = self.profile(query)
-        overlap: FloatArray = profile[query.shelf.tags[items]].sum(1)
-        return overlap
+        return _overlap(profile, query.shelf.tags[items].T)
 
     def profile(self, query: Query) -> FloatArray:
         """Weight per tag code; one extra cell at the end catches the padding and stays 0."""
@@ -242,6 +263,16 @@ class TagProfileSource:
             weights = _only_top(weights, settings.profile_top_n)
         self._memo = (query, weights)
         return weights
+
+
+def _overlap(profile: FloatArray, tags: npt.NDArray[np.int32]) -> FloatArray:
+    """Sum of the profile over each column of tags, added up as a tree of eight so that the order never varies."""
+    found = profile[tags]
+    eight = found.reshape(-1, 8, found.shape[1]).sum(0)
+    four = eight[0::2] + eight[1::2]
+    two = four[0::2] + four[1::2]
+    whole: FloatArray = two[0] + two[1]
+    return whole
 
 
 def _strengths(type_weights: Mapping[int, float], types: IntArray) -> FloatArray:
@@ -268,29 +299,33 @@ class ContentSource:
     name = "content_similarity"
 
     def __init__(self) -> None:
-        self._memo: tuple[object, FloatArray] = (None, np.zeros(0))
+        self._memo: tuple[object, FloatArray | None] = (None, None)
 
     def candidates(self, query: Query, limit: int) -> IntArray:
-        if not (query.shelf.embedding_row[query.anchors[:CONTENT_PROFILE_ITEMS]] >= 0).any():
-            return _NOTHING  # no vector among the anchors: spare the pass over the catalogue
-        return top(self._dense(query), limit)
+        dense = self._dense(query)
+        return _NOTHING if dense is None else top(dense, limit)
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
-        return self._dense(query)[items]
+        dense = self._dense(query)
+        return np.zeros(len(items)) if dense is None else dense[items]
 
-    def _dense(self, query: Query) -> FloatArray:
-        if self._memo[0] is query:
-            return self._memo[1]
+    def _dense(self, query: Query) -> FloatArray | None:
+        """A value per item of the catalogue; None, without a pass over it, when no anchor has a vector."""
+        if self._memo[0] is not query:
+            self._memo = (query, self._computed(query))
+        return self._memo[1]
+
+    def _computed(self, query: Query) -> FloatArray | None:
         shelf = query.shelf
-        dense = np.zeros(shelf.size)
         rows = shelf.embedding_row[query.anchors[:CONTENT_PROFILE_ITEMS]]
         known = rows >= 0
-        if known.any():
-            weights = query.anchor_weights[:CONTENT_PROFILE_ITEMS][known].astype(np.float32)
-            towards = weights @ shelf.embeddings[rows[known]]
-            has = shelf.embedding_row >= 0
-            cosines = shelf.embeddings @ towards
-            dense[has] = np.maximum(cosines[shelf.embedding_row[has]], 0.0)
-            dense[query.anchors] = 0.0
-        self._memo = (query, dense)
+        if not known.any():
+            return None
+        dense = np.zeros(shelf.size)
+        weights = query.anchor_weights[:CONTENT_PROFILE_ITEMS][known].astype(np.float32)
+        towards = weights @ shelf.embeddings[rows[known]]
+        has = shelf.embedding_row >= 0
+        cosines = shelf.embeddings @ towards
+        dense[has] = np.maximum(cosines[shelf.embedding_row[has]], 0.0)
+        dense[query.anchors] = 0.0
         return dense

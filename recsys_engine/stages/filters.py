@@ -7,7 +7,9 @@ from recsys_engine.domain import BoolArray, IntArray, Limits, Shelf
 
 def why_refused(shelf: Shelf, limits: Limits, items: IntArray) -> list[tuple[str, BoolArray]]:
     """For each filter, in order, its name and which of ``items`` it refuses."""
-    checks = [("unavailable", ~shelf.available[items]), ("excluded", np.isin(items, limits.excluded))]
+    checks = [("unavailable", ~shelf.available[items])]
+    if len(limits.excluded):
+        checks.append(("excluded", np.isin(items, limits.excluded)))
     if limits.include_mask is not None:
         checks.append(("missing_tags", ~limits.include_mask[items]))
     if limits.exclude_mask is not None:

@@ -30,12 +30,13 @@ class Caps:
     def hit(self, item: int) -> str | None:
         """The limit that forbids one more of this kind, or None."""
         settings, shelf = self.settings, self.shelf
-        if settings.brand_cap and self.brands[int(shelf.brand[item])] >= settings.brand_cap and shelf.brand[item] >= 0:
+        brand = shelf.brand.item(item) if settings.brand_cap else -1
+        if brand >= 0 and self.brands[brand] >= settings.brand_cap:
             return "brand_cap"
-        category = int(shelf.category[item]) if settings.category_cap else -1
+        category = shelf.category.item(item) if settings.category_cap else -1
         if category >= 0 and self.categories[category] >= settings.category_cap:
             return "category_cap"
-        if settings.dedupe_variants and int(shelf.parent[item]) in self.parents:
+        if settings.dedupe_variants and shelf.parent.item(item) in self.parents:
             return "variant"
         return None
 
@@ -51,8 +52,9 @@ class Caps:
             self.brands[int(self.shelf.brand[item])] += 1
         if self.settings.category_cap:
             self.categories[int(self.shelf.category[item])] += 1
-        if self.settings.dedupe_variants and self.shelf.parent[item] >= 0:
-            self.parents.add(int(self.shelf.parent[item]))
+        parent = self.shelf.parent.item(item) if self.settings.dedupe_variants else -1
+        if parent >= 0:
+            self.parents.add(parent)
 
 
 def choose(pool: Pool, order: Sequence[int], k: int, caps: Caps, lambda_: float) -> tuple[list[Choice], dict[int, str]]:
@@ -87,23 +89,24 @@ def _by_marginal_relevance(
     best = float(pool.scores[rows].max())
     relevance = lambda_ * pool.scores[rows] / best if best > 0 else np.zeros(len(rows))
     similarity = (1 - lambda_) * tag_similarity(caps.shelf, pool, rows)
-    nearest = np.zeros(len(rows))
+    nearest, margin = np.zeros(len(rows)), np.empty(len(rows))
+    items = pool.items[rows].tolist()
     chosen: list[Choice] = []
     refused: dict[int, str] = {}
     for _ in range(len(rows)):
         if len(chosen) == k:
             break
-        at = int((relevance - nearest).argmax())
+        at = int(np.subtract(relevance, nearest, out=margin).argmax())
         relevance[at] = -np.inf
-        item = int(pool.items[rows[at]])
+        item = items[at]
         hit = caps.hit(item)
         if hit is not None:
             refused[item] = hit
             continue
         caps.take(item)
-        penalty = float(nearest[at])
-        chosen.append(Choice(int(rows[at]), "score", penalty, penalty / (1 - lambda_)))
-        nearest = np.maximum(nearest, similarity[at])
+        penalty = nearest.item(at)
+        chosen.append(Choice(rows.item(at), "score", penalty, penalty / (1 - lambda_)))
+        np.maximum(nearest, similarity[at], out=nearest)
     if len(chosen) < k:
         more, hits = _by_score(pool, order[len(rows) :], k - len(chosen), caps)
         chosen, refused = chosen + more, {**refused, **hits}

@@ -23,5 +23,5 @@ def normalised(features: FloatArray) -> FloatArray:
     if not len(features):
         return features
     highest = features.max(0)
-    scaled: FloatArray = np.where(highest > 0, features / np.where(highest > 0, highest, 1.0), 0.0)
+    scaled: FloatArray = features / np.where(highest > 0, highest, np.inf)
     return scaled
