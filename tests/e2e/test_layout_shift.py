@@ -13,7 +13,9 @@ WATCH = """
 window.shifts = [];
 new PerformanceObserver(list => {
   for (const entry of list.getEntries()) {
-    const what = entry.sources.map(source => source.node?.id || source.node?.className || source.node?.nodeName || '?');
+    const box = rect => `${rect.width}x${rect.height} at ${rect.x},${rect.y}`;
+    const name = node => node?.id || node?.className || node?.nodeName || '?';
+    const what = entry.sources.map(s => `${name(s.node)}: ${box(s.previousRect)} -> ${box(s.currentRect)}`);
     window.shifts.push({value: entry.value, what});
   }
 }).observe({type: 'layout-shift', buffered: true});
@@ -43,7 +45,7 @@ def test_nothing_moves(member: BrowserContext, shop: LocalShop, qa: Qa, mode: st
     qa.post("recsys", mode=mode)
     examples = find_examples(shop)
     page = member.new_page()
-    for path in ("/", examples.department, examples.plain, "/cart", "/orders"):
+    for path in ("/", examples.department, examples.plain, "/search?q=zzqx", "/cart", "/orders"):
         page.goto(shop.url + path)
         page.wait_for_function(SETTLED.replace("[data", "[hx-trigger^=load][data"))
         _walk_down(page)

@@ -9,10 +9,10 @@ const near = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: NEAR });
 
-// An empty widget keeps its height while it is on screen, so that nothing jumps; once out of view it goes.
+// An empty widget keeps its height while it is on screen or above it, so that nothing jumps; once below the screen it goes.
 const gone = new IntersectionObserver((entries) => {
-  for (const { isIntersecting, target } of entries) {
-    if (isIntersecting) continue;
+  for (const { target } of entries) {
+    if (target.getBoundingClientRect().top < innerHeight) continue; // where it is now: the entry may be a frame old
     gone.unobserve(target);
     target.classList.add("widget-collapsed");
   }
