@@ -52,7 +52,7 @@ from recsys_engine.service.settings import (
 )
 from recsys_engine.service.steering import Steering
 from recsys_engine.signals.ranking.from_state import Lessons, lessons_from
-from recsys_engine.signals.state import CounterSettings, LiveState
+from recsys_engine.signals.state import LiveState
 from recsys_engine.stages.filters import why_refused
 from recsys_engine.store.database import Database, head, lock_head, move_head, tenant_id
 from recsys_engine.store.documents import all_documents, put_document
@@ -95,7 +95,7 @@ class Engine:
         self._steering = Steering(self._stored)
         self._ranking: Ranking | None = None
         self.decisions = DecisionLog(namespace, decision_sample_rate, self.reading, self.writing)
-        self.archive = Archive(self.reading, self.writing, self.decisions, self._follow)
+        self.archive = Archive(self.reading, self.writing, self.decisions, self.catch_up)
         self.control = Control(self)
         self.bandit = Bandit(self.control.policies, self.reading, self.writing, clock, self.decisions.user_hash)
         self._heart = Heartbeat(self._beat)
@@ -110,7 +110,7 @@ class Engine:
         if batch:
             with self._database.write() as connection:
                 upsert_items(connection, self._tenant_of(connection), batch, self._clock())
-            self._follow()
+            self.catch_up()
         return BatchResult(len(batch))
 
     def upsert_users(self, batch: Sequence[User]) -> BatchResult:
@@ -121,7 +121,7 @@ class Engine:
         if batch:
             with self._database.write() as connection:
                 upsert_users(connection, self._tenant_of(connection), batch, self._clock())
-            self._follow()
+            self.catch_up()
         return BatchResult(len(batch))
 
     def send_events(self, batch: Sequence[Event]) -> EventsResult:
@@ -258,7 +258,7 @@ class Engine:
             change(connection, tenant)
             append_operation(connection, tenant, seq + 1, kind, {})
             move_head(connection, tenant, seq + 1)
-        self._follow()
+        self.catch_up()
 
     def settings_now(self) -> StoredSettings:
         """The settings as stored, read from the database."""
@@ -307,23 +307,28 @@ class Engine:
         if self._model_file is None or not len(lessons.orders.item):
             return False
         self._model_file.refit(lessons, self._clock().timestamp())
-        self._adopt_model()
+        self.refresh_model()
         return True
 
     def refresh_model(self) -> None:
-        """Pick up a refitted ranking now instead of within the next beat."""
-        self._adopt_model()
+        """Take over a model some process refitted since, now instead of within the next beat; requests go on."""
+        model = self._model_file.newer() if self._model_file is not None else None
+        if model is None:
+            return
+        self._model = model
+        if self._replica is not None and self._ranking is not None:
+            with self._replica.lock:
+                self._ranking.learned.use(model)
 
     def catch_up(self) -> None:
         """Apply what other processes wrote, now instead of within the next beat."""
-        self._follow()
+        if self._replica is not None:
+            self._replica.catch_up()
 
     def close(self) -> None:
         """Stop the background thread and write what is buffered."""
         self._heart.stop()
         self.decisions.flush()
-
-    # -- inside ----------------------------------------------------------------------------------------------------
 
     def _live(self) -> Replica:
         replica = self._replica
@@ -343,30 +348,17 @@ class Engine:
             self._database,
             tenant,
             clock=self._clock,
-            counters=self._counters,
+            counters=lambda connection, _, epoch_ms: counter_settings(self._settings(connection), epoch_ms),
             on_built=self._install,
             on_settings=self._reload,
             user_hash=self.decisions.user_hash,
         )
 
-    def _counters(self, connection: Connection, _tenant: int, epoch_ms: int) -> CounterSettings:
-        return counter_settings(self._settings(connection), epoch_ms)
-
     def _install(self, state: LiveState) -> None:
         self._ranking = Ranking(state)
-        self._adopt_model()
+        self.refresh_model()
         if self._model is not None:
             self._ranking.learned.use(self._model)
-
-    def _adopt_model(self) -> None:
-        """Take over a model some process refitted since; reading it from disk does not hold up requests."""
-        model = self._model_file.newer() if self._model_file is not None else None
-        if model is None:
-            return
-        self._model = model
-        if self._replica is not None and self._ranking is not None:
-            with self._replica.lock:
-                self._ranking.learned.use(model)
 
     def _reload(self, connection: Connection) -> None:
         stored = self._settings(connection)
@@ -376,14 +368,10 @@ class Engine:
     def _settings(self, connection: Connection) -> StoredSettings:
         return settings_from(all_documents(connection, self._tenant_of(connection)))
 
-    def _follow(self) -> None:
-        if self._replica is not None:
-            self._replica.catch_up()
-
     def _beat(self) -> None:
         self.decisions.flush()
-        self._follow()
-        self._adopt_model()
+        self.catch_up()
+        self.refresh_model()
 
     @contextmanager
     def reading(self) -> Iterator[tuple[Connection, int]]:

@@ -54,5 +54,10 @@ def visit(page: Page, qa: Qa) -> Visit:
 
 
 @pytest.fixture(scope="session")
-def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
-    return {**browser_context_args, "viewport": {"width": 1280, "height": 1000}, "reduced_motion": "reduce"}
+def browser_context_args(browser_context_args: dict[str, Any], base_url: str) -> dict[str, Any]:
+    return {
+        **browser_context_args,
+        "base_url": base_url,
+        "viewport": {"width": 1280, "height": 1000},
+        "reduced_motion": "reduce",
+    }

@@ -5,6 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from shop_app.catalog.demo.logins import LOGINS
+from tests.e2e.pages.shop import Visit
 
 EMAIL, PASSWORD = next((email, password) for email, password, _, role in LOGINS if role == "owner")
 PAGES = (
@@ -66,7 +67,11 @@ def test_a_slot_is_changed_by_keyboard_alone_and_brought_back(page: Page, base_u
     expect(page.get_by_role("heading", name="Loved this week")).to_have_count(0)
 
 
-def test_a_heavier_weight_moves_the_list(page: Page, base_url: str) -> None:
+def test_a_heavier_weight_moves_the_list(visit: Visit, base_url: str) -> None:
+    page = visit.page
+    visit.open("/")
+    visit.accept_all()
+    looked_at, bought = look_at_one_and_take_another(visit)
     signed_in(page, base_url)
     before = ranking(page, base_url)
 
@@ -76,9 +81,26 @@ def test_a_heavier_weight_moves_the_list(page: Page, base_url: str) -> None:
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved. The next list is ranked")).to_be_visible()
 
-    assert ranking(page, base_url) != before
+    after = ranking(page, base_url)
+    assert before.index(bought) < before.index(looked_at)
+    assert after.index(looked_at) < after.index(bought)
+
+
+def look_at_one_and_take_another(visit: Visit) -> tuple[str, str]:
+    """Two products of a department: the first is looked at three times, the second once and then taken. Their SKUs."""
+    visit.page.goto("/departments")
+    links = [str(a.get_attribute("href")).split("?")[0] for a in visit.page.locator("[data-item-id] a").all()[:2]]
+    skus = []
+    for link, times in zip(links, (3, 1), strict=True):
+        for _ in range(times):
+            visit.open(link)
+        skus.append(str(visit.page.locator("[data-page-item]").get_attribute("data-page-item")))
+    visit.add_to_basket(quantity=3)
+    visit.qa.wait_until(lambda: len(visit.qa.get("events/all")) >= 5)
+    visit.qa.post("drain")
+    return skus[0], skus[1]
 
 
 def ranking(page: Page, base_url: str) -> list[str]:
     page.goto(f"{base_url}/admin/preview?slot=home.trending&draft_k=24")
-    return page.locator("[aria-labelledby=drafted] .trail-title").all_inner_texts()
+    return page.locator("[aria-labelledby=drafted] .trail-title .mono").all_inner_texts()
