@@ -21,6 +21,7 @@ new PerformanceObserver(list => {
 }).observe({type: 'layout-shift', buffered: true});
 """
 TWO_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+ARRIVED = "() => !document.querySelector('.widget.htmx-request')"
 SETTLED = "() => !document.querySelector('[data-widget-state=loading]')"
 
 
@@ -70,10 +71,12 @@ def test_a_list_that_cannot_be_had_leaves_all_in_its_place(member: BrowserContex
 
 
 def _walk_down(page: Page) -> None:
-    """To the foot of the page by pages of the screen, so that everything below the fold loads on the way."""
+    """To the foot of the page by screens, waiting at each for what is on its way, as people do."""
     height = page.evaluate("() => document.body.scrollHeight")
     for top in range(0, height + 1, 700):
         page.evaluate("top => scrollTo({top, behavior: 'instant'})", top)
+        page.evaluate(TWO_FRAMES)
+        page.wait_for_function(ARRIVED)
         page.evaluate(TWO_FRAMES)
     page.wait_for_function(SETTLED)
     page.evaluate(TWO_FRAMES)
