@@ -20,6 +20,8 @@ SKU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,99}")
 STATUSES = ("active", "hidden", "discontinued")
 MAX_PRICE_MINOR = 10**11
 MAX_STOCK = 10**7
+CATCH_ALL = {"other", "misc", "miscellaneous", "uncategorised"}
+"""Departments that say nothing, however many products they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,18 @@ def brand_named(name: str) -> Brand | None:
         db.session.add(brand)
         db.session.flush()  # the next product of this brand must find it
     return brand
+
+
+def order_departments_by_size() -> None:
+    """The departments with most products first, the catch-all last: for a catalogue that states no order."""
+    sizes: dict[str, int] = {}
+    counted = select(Category.path, func.count(Product.id)).join(Product).group_by(Category.path)
+    for path, count in db.session.execute(counted):
+        root = path.split("/")[0]
+        sizes[root] = sizes.get(root, 0) + count
+    ranked = sorted(sizes, key=lambda root: (root in CATCH_ALL, -sizes[root], root))
+    for position, root in enumerate(ranked):
+        db.session.execute(update(Category).where(Category.path == root).values(position=position))
 
 
 def category_at(names: Sequence[str]) -> Category:

@@ -30,6 +30,8 @@ bp = Blueprint("catalog", __name__)
 
 YEAR_S = 31_536_000
 HERO_PICTURES = 3
+DEPARTMENT_TILES = 12
+"""A real catalogue may have a hundred departments; the rest is behind "All departments"."""
 MOST_SUGGESTIONS = 6
 THEMES = ("auto", "light", "dark")
 HELP_PAGES = ("delivery", "accessibility")
@@ -59,7 +61,7 @@ def _keep_versioned_files(response: Response) -> Response:
 def home() -> str:
     """The front page; its widgets load on their own."""
     roots = _departments()
-    pictures = queries.department_pictures([root.path for root in roots], _today())
+    pictures = queries.department_pictures([root.path for root in roots[:DEPARTMENT_TILES]], _today())
     return render_template(
         "catalog/home.html",
         heroes=queries.best_sellers(limit=HERO_PICTURES, today=_today()),

@@ -23,6 +23,7 @@ from shop_app.catalog.importing.products import Defaults, product_rows
 from shop_app.catalog.importing.rows import EventRow, ProductRow, RowError
 from shop_app.catalog.importing.writer import ProductWriter, Tally, batches
 from shop_app.catalog.models import Product
+from shop_app.catalog.services import order_departments_by_size
 from shop_app.core.errors import InvalidInput
 from shop_app.core.shopper import Consent
 from shop_app.core.unit_of_work import unit_of_work
@@ -121,6 +122,8 @@ def load_folder(
         part = load_catalogue_file(path, defaults, now, progress)
         total.created, total.changed = total.created + part.created, total.changed + part.changed
         total.unchanged, total.errors = total.unchanged + part.unchanged, total.errors + part.errors
+    with unit_of_work(db.session):
+        order_departments_by_size()
     if history is None:
         return total, HistoryTally()
     return total, load_history(history, gateway, now, is_shifted=True, progress=progress)

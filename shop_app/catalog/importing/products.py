@@ -81,16 +81,17 @@ def plain_rows(records: Iterable[tuple[int, Record]], defaults: Defaults) -> Ite
 def _plain_row(line: int, record: Record, defaults: Defaults) -> ProductRow:
     sku = sku_from(*_cell(record, "sku"))
     price, currency = _price(record, sku, defaults)
+    title, description = title_from(*_cell(record, "title")), _cell(record, "description")[1].strip()
     stock_field, stock = _cell(record, "stock")
     return ProductRow(
         sku=sku,
-        title=title_from(*_cell(record, "title")),
+        title=title,
         category=_category(record),
         price_minor=price,
         currency=currency,
         stock=count_from(stock_field, stock) if stock.strip() else FIRST_STOCK,
         has_stock=bool(stock.strip()),
-        description=_cell(record, "description")[1].strip(),
+        description="" if description.casefold() == title.casefold() else description,
         brand=nice_name(_cell(record, "brand")[1]),
         compare_at_minor=_compare_at(record, price, currency),
         status=_status(record),
