@@ -21,10 +21,15 @@ def compare_type(_context: Any, _inspected: Any, _column: Any, inspected_type: A
     return None
 
 
+def include_name(name: str | None, kind: str, _parents: Any) -> bool:
+    """The engine's tables may share the database; they are not ours to migrate."""
+    return kind != "table" or name in db.metadata.tables
+
+
 def run() -> None:
     """Run the migrations on the app's own database, in one transaction where the database can."""
     options = dict(current_app.extensions["migrate"].configure_args)
-    options |= {"render_item": render_item, "compare_type": compare_type}
+    options |= {"render_item": render_item, "compare_type": compare_type, "include_name": include_name}
     with db.engine.connect() as connection:
         context.configure(connection=connection, target_metadata=db.metadata, **options)
         with context.begin_transaction():
