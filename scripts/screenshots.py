@@ -83,12 +83,21 @@ def _shoot(page: Page, name: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tours", nargs="*", choices=[*TOURS], help="which tours; all when none is named")
+    parser.add_argument(
+        "tours", nargs="*", type=_tour, metavar="tour", help=f"{', '.join(TOURS)}; all when none is named"
+    )
     parser.add_argument("--seed", default="demo", help="what the shop sells: demo or small")
     parser.add_argument("--widths", nargs="*", type=int, default=[*WIDTHS], choices=[*WIDTHS])
     asked = parser.parse_args()
     asked.tours = asked.tours or [*TOURS]
     return asked
+
+
+def _tour(name: str) -> str:
+    # argparse's own `choices` refuses the empty list of a positional that may be left out.
+    if name not in TOURS:
+        raise argparse.ArgumentTypeError(f"{name!r} is not a tour; there are {', '.join(TOURS)}")
+    return name
 
 
 if __name__ == "__main__":
