@@ -1,5 +1,6 @@
 """How the console writes numbers, money and moments: the template filters of its pages."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -96,6 +97,17 @@ def event_name(kind: int) -> str:
     return EventKind(kind).name.lower() if kind in set(EventKind) else f"type {kind}"
 
 
+def plainly(value: object) -> str:
+    """A stored value as a person reads it: lists with commas, structures as JSON, nothing as a dash."""
+    if value is None or value in ("", (), []):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple) and all(isinstance(one, str | int | float) for one in value):
+        return ", ".join(map(str, value))
+    return str(value) if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False, default=str)
+
+
 def safe_cell(value: object) -> str:
     """A CSV cell that no spreadsheet runs as a formula: a leading apostrophe shows it as text. Numbers stay numbers."""
     text = "" if value is None else str(value)
@@ -114,4 +126,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "moment": moment,
     "duration": duration,
     "event_name": event_name,
+    "plainly": plainly,
 }

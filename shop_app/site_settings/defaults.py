@@ -28,9 +28,9 @@ SLOTS: dict[str, SlotSettings] = {
         SlotSettings("listing.best_sellers", "Best sellers here", k=6),
         SlotSettings("pdp.similar", "You might also like", k=8),
         SlotSettings("pdp.bought_together", "Goes well with this", k=4),
-        SlotSettings("cart.also_like", "Complete your basket", k=6),
+        SlotSettings("cart.also_like", "You may also like", k=6),
         SlotSettings("order.buy_again", "While you are here", k=6),
-        SlotSettings("orders.buy_again", "Time to buy again?", k=6),
+        SlotSettings("orders.buy_again", "For your next order", k=6),
         SlotSettings("search.rescue", "Popular right now", k=8),
     )
 }

@@ -21,7 +21,10 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One field of one item. `missing` and `unknown` are fields too: the whole item is absent there, or here."""
+    """One field of one item, a property as `props.NAME`.
+
+    `missing` and `unknown` are fields too: the whole item is absent there, or here.
+    """
 
     item_id: str
     field: str
@@ -60,8 +63,18 @@ def mark_for_sync(differences: list[Difference], now: datetime) -> int:
 def _compare(here: Item, there: Item) -> Iterator[tuple[str, Any, Any]]:
     for name in FIELDS:
         a, b = _normal(getattr(here, name)), _normal(getattr(there, name))
-        if a != b:
+        if a == b:
+            continue
+        if name == "props":
+            yield from _compare_props(a or {}, b or {})
+        else:
             yield name, a, b
+
+
+def _compare_props(here: dict[str, Any], there: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    for name in sorted({*here, *there}):
+        if here.get(name) != there.get(name):
+            yield f"props.{name}", here.get(name), there.get(name)
 
 
 def _normal(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Where the catalogue here and at Recsys differ (RS-067)."""
 
-from flask import current_app, flash, redirect, url_for
+from flask import current_app, flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from shop_app.admin.views.base import actor, bp, gateway, now, page
@@ -21,21 +21,36 @@ def differences() -> str | tuple[str, int]:
         found = _found()
     except RecsysError as error:
         return page("admin/unreachable.html", what="Its items", error=str(error)), 503
-    return page("admin/differences.html", differences=found[:SHOWN], total=len(found), by_field=_by_field(found))
+    chosen = request.args.get("field", "")
+    kept = _of_field(found, chosen)
+    return page(
+        "admin/differences.html",
+        differences=kept[:SHOWN],
+        total=len(found),
+        kept=len(kept),
+        by_field=_by_field(found),
+        chosen=chosen,
+    )
 
 
 @bp.post("/differences/syncing")
 def sync_differences() -> Response:
-    """Mark the products concerned; the workers send them."""
+    """Mark the products concerned, of one field when the form names it; the workers send them."""
+    chosen = request.form.get("field", "")
     with unit_of_work(db.session):
-        number = mark_for_sync(_found(), now())
-        audit(actor=actor(), action="sync.differences", subject="recsys", after={"items": number}, now=now())
+        number = mark_for_sync(_of_field(_found(), chosen), now())
+        after = {"items": number, "field": chosen or "all"}
+        audit(actor=actor(), action="sync.differences", subject="recsys", after=after, now=now())
     flash(f"{number:,} products will be sent again.", "good" if number else "warn")
     return redirect(url_for("admin.differences"), 303)
 
 
 def _found() -> list[Difference]:
     return catalogue_differences(gateway(), current_app.extensions["settings"].public_url.rstrip("/"))
+
+
+def _of_field(found: list[Difference], chosen: str) -> list[Difference]:
+    return [one for one in found if not chosen or one.field == chosen]
 
 
 def _by_field(found: list[Difference]) -> list[tuple[str, int]]:

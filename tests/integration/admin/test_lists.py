@@ -109,12 +109,17 @@ def test_differences_with_recsys_are_shown_field_by_field_and_sent_again(
     browser = sign_in("support")
 
     shown = browser.get("/admin/differences").text
-    sent = browser.post("/admin/differences/syncing")
+    other = browser.get("/admin/differences?field=tags").text
+    browser.post("/admin/differences/syncing", data={"field": "tags"})
+    with app.app_context():
+        assert db.session.scalars(select(ChangedEntity.entity_id)).all() == []
+    sent = browser.post("/admin/differences/syncing", data={"field": "price"})
 
     rows = re.findall(
         r'">(P-\d+)</a></th><td><span class="tag ">(\w+)</span></td><td class="small json">([\d.]+)', shown
     )
     assert rows == [("P-3", "price", "99.99")]
+    assert "P-3" not in other
     assert sent.status_code == 303
     with app.app_context():
         assert db.session.scalars(select(ChangedEntity.entity_id)).all() == [product_id]

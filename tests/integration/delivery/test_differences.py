@@ -23,16 +23,18 @@ def test_every_difference_is_found_named_and_mended(carrier: Carrier, recsys: Fa
     push_items(carrier)
     assert catalogue_differences(carrier.gateway, carrier.site_url) == []
 
-    recsys.items["SKU-0"] = replace(recsys.items["SKU-0"], price=1.0, tags=())
+    recsys.items["SKU-0"] = replace(
+        recsys.items["SKU-0"], price=1.0, tags=(), props={**recsys.items["SKU-0"].props, "stock": -7}
+    )
     del recsys.items["SKU-1"]
     recsys.items["GHOST"] = Item("GHOST", available=True)
     recsys.items["OLD"] = Item("OLD", available=False)
     found = catalogue_differences(carrier.gateway, carrier.site_url)
 
     assert [(d.item_id, d.field) for d in found] == [
-        ("GHOST", "unknown"), ("SKU-0", "price"), ("SKU-0", "tags"), ("SKU-1", "missing"),
+        ("GHOST", "unknown"), ("SKU-0", "price"), ("SKU-0", "props.stock"), ("SKU-0", "tags"), ("SKU-1", "missing"),
     ]  # fmt: skip
-    assert (found[1].here, found[1].there) == (12.5, 1.0)
+    assert (found[1].here, found[1].there, found[2].there) == (12.5, 1.0, -7)
     with unit_of_work(db.session):
         assert mark_for_sync(found, clock.now()) == 2
     push_items(carrier)
