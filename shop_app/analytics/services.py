@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import and_, delete, func, insert, select
 
-from shop_app.analytics.models import DayCell, DaySpread, OrderLineCredit, RolledDay
+from shop_app.analytics.models import DayCell, DayPlace, DaySpread, OrderLineCredit, RolledDay
 from shop_app.analytics.period import Period
 from shop_app.analytics.queries.attribution import MAIN_WINDOW, Touch, touches, uncredited_lines
-from shop_app.analytics.queries.cells import day_of, inside, raw_cells, raw_spreads
+from shop_app.analytics.queries.cells import PLACE_COLUMNS, day_of, inside, raw_cells, raw_spreads, watermark
 from shop_app.extensions import db
 from shop_app.orders.models import OrderLine
 from shop_app.tracking.models import TrackedEvent
@@ -74,25 +74,21 @@ def roll_days(now: datetime, max_days: int = 31) -> int:
     return len(days)
 
 
-def _watermark() -> int:
-    return db.session.scalar(select(func.max(RolledDay.upto_event_id))) or 0
-
-
 def _settled_event_id(now: datetime) -> int:
     """The newest id below which no event can still be on its way into the table."""
-    watermark = _watermark()
+    rolled_upto = watermark()
     unsettled = select(func.min(TrackedEvent.id)).where(
-        TrackedEvent.id > watermark, TrackedEvent.received_at > now - SETTLING
+        TrackedEvent.id > rolled_upto, TrackedEvent.received_at > now - SETTLING
     )
     first_unsettled = db.session.scalar(unsettled)
     if first_unsettled is not None:
         return first_unsettled - 1
-    return db.session.scalar(select(func.max(TrackedEvent.id))) or watermark
+    return db.session.scalar(select(func.max(TrackedEvent.id))) or rolled_upto
 
 
 def _stale_days(upto: int) -> list[date]:
     """Days with events between the watermark and `upto`."""
-    newer = select(day_of(TrackedEvent.occurred_at)).where(TrackedEvent.id > _watermark(), TrackedEvent.id <= upto)
+    newer = select(day_of(TrackedEvent.occurred_at)).where(TrackedEvent.id > watermark(), TrackedEvent.id <= upto)
     return sorted(set(db.session.scalars(newer.distinct())))
 
 
@@ -106,13 +102,11 @@ def _missing_days(today: date) -> list[date]:
 
 
 def _roll(day: date, upto: int, now: datetime) -> None:
-    whole_day = inside([Period(day, day)])
-    db.session.execute(delete(DayCell).where(DayCell.day == day))
-    db.session.execute(delete(DaySpread).where(DaySpread.day == day))
-    cell_rows = db.session.execute(raw_cells(whole_day)).mappings().all()
-    spread_rows = db.session.execute(raw_spreads(whole_day)).mappings().all()
-    if cell_rows:
-        db.session.execute(insert(DayCell), [dict(row) for row in cell_rows])
-    if spread_rows:
-        db.session.execute(insert(DaySpread), [dict(row) for row in spread_rows])
+    # Pages add what came after `upto` themselves: it must not be in the sums.
+    condition = and_(inside([Period(day, day)]), TrackedEvent.id <= upto)
+    sums = ((DayCell, raw_cells(condition)), (DayPlace, raw_cells(condition, PLACE_COLUMNS)))
+    for table, query in (*sums, (DaySpread, raw_spreads(condition))):
+        db.session.execute(delete(table).where(table.day == day))
+        if rows := db.session.execute(query).mappings().all():
+            db.session.execute(insert(table), [dict(row) for row in rows])
     db.session.merge(RolledDay(day=day, upto_event_id=upto, rolled_at=now))

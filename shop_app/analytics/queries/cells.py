@@ -1,7 +1,8 @@
 """Events grouped by day and place: from the daily sums where they are complete, from the log itself elsewhere.
 
-A day's sums are complete when no event of that day came after they were written. Pages are therefore exact at any
-moment, and fast as long as the job that writes the sums runs.
+Sums hold every event up to a watermark. Counts of newer events are added to them; the spread over shoppers cannot be
+added up, so a day with newer events is counted anew. Pages are therefore exact at any moment, and fast as long as the
+job that writes the sums runs.
 """
 
 from collections.abc import Sequence
@@ -26,12 +27,13 @@ from sqlalchemy import (
     union_all,
 )
 
-from shop_app.analytics.models import DayCell, DaySpread, RolledDay
+from shop_app.analytics.models import DayCell, DayPlace, DaySpread, RolledDay
 from shop_app.analytics.period import Period
 from shop_app.core.events import EventKind
 from shop_app.extensions import db
 from shop_app.tracking.models import TrackedEvent
 
+PLACE_COLUMNS = ("day", "type", "surface", "widget", "recommended")
 CELL_COLUMNS = ("day", "type", "surface", "widget", "rank", "device", "recommended")
 
 
@@ -71,14 +73,22 @@ def counted() -> ColumnElement[bool]:
     return and_(TrackedEvent.is_bot.is_(False), TrackedEvent.is_qa.is_(False))
 
 
-def cells(period: Period) -> Subquery:
-    """One row per day, type and place: `CELL_COLUMNS`, `events` (how many) and `units` (the sum of their values)."""
-    rolled, spans = split(period)
-    stored = select(*(getattr(DayCell, name) for name in CELL_COLUMNS), DayCell.events, DayCell.units)
-    return union_all(stored.where(DayCell.day.in_(rolled)), raw_cells(inside(spans))).subquery("cells")
+def cells(period: Period, *, with_rank_and_device: bool = False) -> Subquery:
+    """One row or a few per day, type and place: the columns, `events` (how many) and `units` (the sum of their values).
+
+    The columns are `CELL_COLUMNS`, or `PLACE_COLUMNS` when nobody asks for a rank or a device.
+    """
+    table, names = (DayCell, CELL_COLUMNS) if with_rank_and_device else (DayPlace, PLACE_COLUMNS)
+    rolled = rolled_days(period)
+    parts = [raw_cells(inside(_spans(sorted(set(period.each_day()) - set(rolled)))), names)]
+    if rolled:
+        stored = select(*(getattr(table, name) for name in names), table.events, table.units)
+        newer = and_(inside(_spans(rolled)), TrackedEvent.id > watermark())
+        parts += [stored.where(table.day.in_(rolled)), raw_cells(newer, names)]
+    return union_all(*parts).subquery("cells")
 
 
-def raw_cells(condition: ColumnElement[bool]) -> Select[Any]:
+def raw_cells(condition: ColumnElement[bool], names: Sequence[str] = CELL_COLUMNS) -> Select[Any]:
     """The same rows, counted from the log."""
     # A subquery first, so that the grouping names columns and not expressions with bound values.
     rows = (
@@ -95,7 +105,7 @@ def raw_cells(condition: ColumnElement[bool]) -> Select[Any]:
         .where(counted(), condition)
         .subquery()
     )
-    keys = [rows.c[name] for name in CELL_COLUMNS]
+    keys = [rows.c[name] for name in names]
     return select(*keys, func.count().label("events"), func.sum(rows.c.value).label("units")).group_by(*keys)
 
 
@@ -143,18 +153,27 @@ def raw_spreads(condition: ColumnElement[bool]) -> Select[Any]:
 
 def split(period: Period) -> tuple[list[date], list[Period]]:
     """The days of `period` whose sums are complete, and the spans of days that must be counted from the log."""
-    dirty = dirty_days()
-    in_period = RolledDay.day.between(period.first, period.last)
-    rolled = sorted(set(db.session.scalars(select(RolledDay.day).where(in_period))) - dirty)
+    rolled = sorted(set(rolled_days(period)) - dirty_days())
     return rolled, _spans(sorted(set(period.each_day()) - set(rolled)))
+
+
+def rolled_days(period: Period) -> list[date]:
+    """The days of `period` with sums of every event up to the watermark, oldest first."""
+    in_period = RolledDay.day.between(period.first, period.last)
+    return list(db.session.scalars(select(RolledDay.day).where(in_period).order_by(RolledDay.day)))
+
+
+def watermark() -> int:
+    """The newest event that the sums hold; 0 without sums."""
+    return db.session.scalar(select(func.max(RolledDay.upto_event_id))) or 0
 
 
 def dirty_days() -> set[date]:
     """Days with an event newer than the newest sums."""
-    watermark = db.session.scalar(select(func.max(RolledDay.upto_event_id)))
-    if watermark is None:
+    upto = db.session.scalar(select(func.max(RolledDay.upto_event_id)))
+    if upto is None:
         return set()
-    days = select(day_of(TrackedEvent.occurred_at)).where(TrackedEvent.id > watermark).distinct()
+    days = select(day_of(TrackedEvent.occurred_at)).where(TrackedEvent.id > upto).distinct()
     return set(db.session.scalars(days))
 
 

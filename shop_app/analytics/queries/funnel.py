@@ -77,8 +77,7 @@ def funnel(period: Period, by: tuple[str, ...] = ("surface",), place: Place = EV
     """
     steps = _steps(period, by, place)
     money = _money(period, by, place)
-    is_clustered = not {"rank", "device"} & set(by) and place.rank is None and not place.device
-    sums = _sums(period, by, place) if is_clustered and place.recommended is None else {}
+    sums = _sums(period, by, place) if not _asks_rank_or_device(by, place) and place.recommended is None else {}
     rows = [
         FunnelRow(key, *steps.get(key, (0, 0, 0)), *money.get(key, (0, 0, 0.0)), sums=sums.get(key))
         for key in steps.keys() | money.keys()
@@ -117,8 +116,12 @@ def daily(period: Period, place: Place = EVERYWHERE) -> dict[date, FunnelRow]:
     }
 
 
+def _asks_rank_or_device(by: tuple[str, ...], place: Place) -> bool:
+    return bool({"rank", "device"} & set(by)) or place.rank is not None or bool(place.device)
+
+
 def _steps(period: Period, by: tuple[str, ...], place: Place) -> dict[tuple[Any, ...], tuple[int, int, int]]:
-    table = cells(period)
+    table = cells(period, with_rank_and_device=_asks_rank_or_device(by, place))
     keys = [table.c[name] for name in by]
     counts = [_count(table, kind) for kind in (EventKind.VIEW, EventKind.CLICK, EventKind.ADD)]
     query = select(*keys, *counts).where(table.c.widget != "", *place.conditions(table.c))

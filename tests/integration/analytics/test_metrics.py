@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from shop_app.analytics.models import DayCell, OrderLineCredit, RolledDay
+from shop_app.analytics.models import DayCell, DayPlace, OrderLineCredit, RolledDay
 from shop_app.analytics.period import Period, last_days
 from shop_app.analytics.queries import funnel as metrics
 from shop_app.analytics.queries import volume
@@ -66,6 +66,37 @@ def test_a_hundred_random_filters_equal_the_loops_with_and_without_daily_sums(
 
     assert live == rolled
     assert sum(live) > 100
+
+
+@pytest.mark.ticket("RS-047")
+def test_events_newer_than_the_sums_are_added_once_whatever_is_asked(busy_month: None, clock: FixedClock) -> None:
+    period = last_days(31, clock.now().date())
+    an_event(EventKind.VIEW, clock.now(), surface="home", widget="new", rank=2, received_at=clock.now())
+    db.session.commit()
+    roll_days(clock.now(), max_days=100)
+    an_event(EventKind.VIEW, clock.now(), surface="home", widget="new", rank=2, received_at=clock.now())
+    db.session.commit()
+
+    held = db.session.scalar(select(func.sum(DayPlace.events)).where(DayPlace.widget == "new"))
+
+    assert held is None
+    assert [compare(period, by, EVERYWHERE) > 0 for by in GROUPINGS] == [True] * len(GROUPINGS)
+    assert metrics.total(period, Place("home", "new")).impressions == 2
+    assert metrics.total(period, Place("home", "new", rank=2)).impressions == 2
+    assert metrics.total(period, Place("home", "new")).sums.x == 2
+
+
+def test_sums_by_place_are_the_fine_sums_without_rank_and_device(busy_month: None, clock: FixedClock) -> None:
+    roll_days(clock.now(), max_days=100)
+    names = ("day", "type", "surface", "widget", "recommended")
+    fine = select(*(getattr(DayCell, name) for name in names), func.sum(DayCell.events), func.sum(DayCell.units))
+    coarse = select(*(getattr(DayPlace, name) for name in (*names, "events", "units")))
+
+    expected = db.session.execute(fine.group_by(*(getattr(DayCell, name) for name in names))).all()
+    stored = db.session.execute(coarse).all()
+
+    assert sorted(map(tuple, stored)) == sorted(map(tuple, expected))
+    assert len(stored) < db.session.scalar(select(func.count()).select_from(DayCell))
 
 
 @pytest.mark.ticket("RS-047")
