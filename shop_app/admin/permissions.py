@@ -39,6 +39,7 @@ RULES: dict[str, Rule] = {
     "admin.funnel_page": Rule(Right.SEE),
     "admin.funnel_csv": Rule(Right.SEE),
     "admin.attribution_page": Rule(Right.SEE),
+    "admin.attribution_csv": Rule(Right.SEE),
     "admin.products": Rule(Right.SEE),
     "admin.product": Rule(Right.SEE),
     "admin.change_product": Rule(Right.MERCHANDISE),

@@ -111,6 +111,15 @@ def attribution_page() -> str:
     return page("admin/attribution.html", period=period, links=period_links(now()), proof=proof(period))
 
 
+@bp.get("/attribution.csv")
+def attribution_csv() -> Response:
+    """The differences of the proof as a file; only a header when it holds."""
+    period = parse_period(request.args, now().date(), default_days=7)
+    rows = [(d.order_number, d.position or "", d.kind, d.text, d.minor) for d in proof(period).differences]
+    header = ("order", "line", "kind", "what", f"amount_minor_{currency()}")
+    return csv_answer(f"attribution-differences-{period.first}-{period.last}", header, rows)
+
+
 def _asked() -> tuple[Period, str, Place]:
     by = request.args.get("by", "slot")
     if by not in BREAKDOWNS:

@@ -119,3 +119,19 @@ def test_credits_show_on_the_attribution_page_and_the_proof_holds(
         db.session.commit()
 
     assert "The proof holds." in sign_in("viewer").get("/admin/attribution").text
+
+
+def test_differences_of_the_proof_are_a_file_no_spreadsheet_calculates(
+    app: Flask, clock: FixedClock, sign_in: SignIn
+) -> None:
+    with app.app_context():
+        an_event(EventKind.PURCHASE, clock.now(), item_id="X-1", order_number="=1+1")
+        db.session.commit()
+    browser = sign_in("viewer")
+
+    table = browser.get("/admin/attribution.csv").text.splitlines()
+
+    assert len(table) == 2
+    assert "=1+1" in table[1]
+    assert not table[1].lstrip('"').startswith("=")
+    assert "/admin/attribution.csv?from=" in browser.get("/admin/attribution").text
