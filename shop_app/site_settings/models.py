@@ -35,3 +35,16 @@ class AuditEntry(Base):
     after: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     note: Mapped[str] = mapped_column(Text, default="")
     chain_hash: Mapped[str] = mapped_column(String(64))
+
+
+class AuditHead(Base):
+    """The one row that says how many audit entries there are and the hash of the newest, so that a cut tail shows.
+
+    Whoever appends an entry locks it first: two writers at once make one chain, not two.
+    """
+
+    __tablename__ = "audit_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entries: Mapped[int]
+    chain_hash: Mapped[str] = mapped_column(String(64))

@@ -8,8 +8,11 @@ from typing import Any
 from sqlalchemy import select
 
 from shop_app.core.errors import Conflict
-from shop_app.extensions import db
-from shop_app.site_settings.models import AuditEntry, SiteSetting
+from shop_app.extensions import db, insert_into
+from shop_app.site_settings.models import AuditEntry, AuditHead, SiteSetting
+
+HEAD_ID = 1
+"""The only row of `audit_head`."""
 
 
 def update(key: str, values: dict[str, Any], *, expected_version: int, actor: str, now: datetime) -> SiteSetting:
@@ -42,12 +45,18 @@ def audit(
     after: dict[str, Any] | None = None,
     note: str = "",
 ) -> None:
-    """Append to the audit trail. Each row's hash covers the row before it, so an edit or a gap shows."""
-    last = db.session.scalars(select(AuditEntry.chain_hash).order_by(AuditEntry.id.desc()).limit(1)).first() or ""
+    """Append to the audit trail. Each row's hash covers the row before it, so an edit or a gap shows; the head
+    counts the rows, so a cut tail shows too.
+    """
+    first = {"id": HEAD_ID, "entries": 0, "chain_hash": ""}
+    db.session.execute(insert_into(AuditHead).values(first).on_conflict_do_nothing())
+    locked = select(AuditHead).where(AuditHead.id == HEAD_ID).with_for_update()
+    head = db.session.scalars(locked.execution_options(populate_existing=True)).one()
     entry = AuditEntry(
         at=now, actor=actor, action=action, subject=subject, before=before, after=after, note=note, chain_hash=""
     )
-    entry.chain_hash = chain_hash(last, entry)
+    entry.chain_hash = chain_hash(head.chain_hash, entry)
+    head.entries, head.chain_hash = head.entries + 1, entry.chain_hash
     db.session.add(entry)
     db.session.flush()  # the next entry of this transaction must see this one's hash
 

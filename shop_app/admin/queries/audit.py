@@ -6,8 +6,8 @@ from sqlalchemy import func, select
 
 from shop_app.admin.paging import PAGE_SIZE, Listing
 from shop_app.extensions import db
-from shop_app.site_settings.models import AuditEntry
-from shop_app.site_settings.services import chain_hash
+from shop_app.site_settings.models import AuditEntry, AuditHead
+from shop_app.site_settings.services import HEAD_ID, chain_hash
 
 
 def entries(subject: str, action: str, page: int) -> Listing[AuditEntry]:
@@ -29,9 +29,21 @@ def actions() -> Sequence[str]:
 
 def first_broken() -> AuditEntry | None:
     """The first entry whose hash does not follow from its content and the entry before; None when all is whole."""
-    previous = ""
+    return _walk()[0]
+
+
+def is_cut() -> bool:
+    """Whether the head names another number of entries, or another newest one, than there are: the tail is gone."""
+    _, number, newest = _walk()
+    head = db.session.get(AuditHead, HEAD_ID, populate_existing=True)
+    return (number, newest) != ((head.entries, head.chain_hash) if head else (0, ""))
+
+
+def _walk() -> tuple[AuditEntry | None, int, str]:
+    """The first broken entry, how many entries there are, and the hash of the newest."""
+    previous, number, broken = "", 0, None
     for entry in db.session.scalars(select(AuditEntry).order_by(AuditEntry.id)):
-        if entry.chain_hash != chain_hash(previous, entry):
-            return entry
-        previous = entry.chain_hash
-    return None
+        if broken is None and entry.chain_hash != chain_hash(previous, entry):
+            broken = entry
+        previous, number = entry.chain_hash, number + 1
+    return broken, number, previous

@@ -77,4 +77,5 @@ def audit_trail() -> str:
         action=action,
         actions=trail.actions(),
         broken=trail.first_broken(),
+        is_cut=trail.is_cut(),
     )

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pyotp
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
@@ -319,3 +320,39 @@ def test_guessing_stops_at_ten_and_the_owner_still_gets_in(strict: Flask, clock:
     assert answers == [400] * 10 + [429] * 5
     assert last_resort == 429
     assert try_password(owner, EMAIL, PASSWORD, token_of(owner, "/sign-in")) == 303
+
+
+@pytest.mark.ticket("RS-070")
+def test_a_thousand_stolen_passwords_cost_ten_looks_at_an_account(
+    strict: Flask, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: dict[str, int] = {}
+    evaluated: list[str] = []
+    verify = PasswordHasher.verify
+
+    def counted(self: PasswordHasher, stored: str, password: str) -> bool:
+        evaluated.append(password)
+        return bool(verify(self, stored, password))
+
+    monkeypatch.setattr(PasswordHasher, "verify", counted)
+    a_member(strict, now=clock.now())
+    owner = strict.test_client()
+    assert try_password(owner, EMAIL, PASSWORD, token_of(owner, "/sign-in")) == 303
+    owner.post("/sign-out", data={"csrf_token": token_of(owner, "/account")})
+    answers: dict[str, list[int]] = {}
+    for email in (EMAIL, "nobody@example.org"):
+        evaluated.clear()
+        answers[email] = []
+        guesser = strict.test_client()
+        token = token_of(guesser, "/sign-in")
+        for n in range(1000):
+            form = {"email": email, "password": f"stolen number {n}", "csrf_token": token}
+            # every guess from an address of its own: only the limit per account can stop it
+            address = f"10.{n // 250}.{n % 250}.{len(answers)}"
+            answer = guesser.post("/sign-in", data=form, environ_base={"REMOTE_ADDR": address})
+            answers[email].append(answer.status_code)
+        looks[email] = len(evaluated)
+
+    assert looks == {EMAIL: 10, "nobody@example.org": 10}  # the same work, known or not
+    assert answers[EMAIL] == answers["nobody@example.org"] == [400] * 10 + [429] * 990
+    assert try_password(owner, EMAIL, PASSWORD, token_of(owner, "/sign-in")) == 303  # a browser that was here before
