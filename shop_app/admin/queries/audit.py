@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select
 
+from shop_app.accounts.models import User
 from shop_app.admin.paging import PAGE_SIZE, Listing
 from shop_app.extensions import db
 from shop_app.site_settings.models import AuditEntry, AuditHead
@@ -20,6 +21,13 @@ def entries(subject: str, action: str, page: int) -> Listing[AuditEntry]:
     total = db.session.scalar(select(func.count(AuditEntry.id)).where(*conditions)) or 0
     query = select(AuditEntry).where(*conditions).order_by(AuditEntry.id.desc())
     return Listing(db.session.scalars(query.limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)).all(), total, page)
+
+
+def staff_names(rows: Sequence[AuditEntry]) -> dict[str, str]:
+    """Names of the staff behind the keys in `rows`; nobody else's, whose names are personal data."""
+    keys = {entry.actor for entry in rows}
+    named = select(User.key, User.name).where(User.key.in_(keys), User.role != "shopper")
+    return {key: name for key, name in db.session.execute(named) if name}
 
 
 def actions() -> Sequence[str]:

@@ -78,4 +78,5 @@ def audit_trail() -> str:
         actions=trail.actions(),
         broken=trail.first_broken(),
         is_cut=trail.is_cut(),
+        names=trail.staff_names(listing.rows),
     )

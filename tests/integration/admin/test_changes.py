@@ -243,7 +243,9 @@ def test_a_new_role_signs_the_member_out_and_nobody_changes_their_own(
 def test_a_tampered_audit_trail_is_noticed(app: Flask, sign_in: SignIn) -> None:
     sign_in("merchandiser").post(SLOT, data=slot_form(title="One"))
     owner = sign_in("owner")
-    assert "The chain of hashes is whole" in owner.get("/admin/audit").text
+    trail = owner.get("/admin/audit").text
+    assert "The chain of hashes is whole" in trail
+    assert re.search(r'<td class="small">[^<]+<span class="under mono">u_', trail)  # who, by name and key
 
     with app.app_context():
         db.session.scalars(select(AuditEntry)).one().actor = "u_somebody_else"
