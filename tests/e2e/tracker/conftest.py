@@ -94,9 +94,13 @@ def recorder() -> Iterator[Recorder]:
 
 
 @pytest.fixture(scope="session")
-def base_url() -> str:
-    """The fixture pages have addresses of their own; no shop is started."""
-    return ""
+def browser_context_args() -> dict[str, Any]:
+    """The fixture pages have addresses of their own; no shop is started.
+
+    This replaces the arguments of the flows as a whole: another `base_url` alone would be kept for the session and
+    leave flows that run later without an address.
+    """
+    return {"viewport": {"width": 1280, "height": 1000}, "reduced_motion": "reduce"}
 
 
 @pytest.fixture
