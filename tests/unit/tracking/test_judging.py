@@ -15,7 +15,7 @@ USUAL: dict[str, Any] = {
     "widget": "top_picks", "rank": 3, "request_id": "r.1/a", "recommended": True, "created_at": 1_767_225_599_000,
     "href": "/products/soap?via=x", "text": "Soap", "referrer": "https://example.org/",
 }  # fmt: skip
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     [None, "", "x", "top_picks", "view", "click", "add", "impression", "UPPER", "with space", "end\n", "a" * 600, 0, 1, 1000,
      1001, -1, 2.0, 2.5, 10**30, True, False, [], ["view"], {}, b"bytes", "0b1c2d3e-aaaa", "\ud800"]
 )  # fmt: skip
