@@ -1,4 +1,4 @@
-"""Home, product page, widget fragments and beacon of 20 events, each beside a bare Flask page of the same size.
+"""Home, product page, widgets, beacon of 20 events and checkout, each beside a bare Flask page of the same size.
 
     python -m benchmarks.bench_pages [--seed demo] [--seconds 4] [--connections 8] [--out FILE]
 
@@ -18,10 +18,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.checkouts import checkout_calls
 from benchmarks.load import Call, Load, measure
 from scripts.local_shop import LocalShop, free_port, local_shop, wait_until_up
 
 WORKERS, THREADS = 2, 4
+CHECKOUTS = 240
 SENT_AT_MS = 1_767_225_600_000
 """Any moment: only differences between a browser's own times count."""
 
@@ -36,6 +38,7 @@ def main() -> None:
             peer = _peer_calls(calls, ours)
             rows.append((name, ours, _warm_and_measure(bare_port, peer, options)))
             print(f"  {name} done", file=sys.stderr)
+        rows.append(_checkout(shop, bare_port, options))
     print(_table(rows))
     if options.out:
         Path(options.out).write_text(json.dumps([(n, vars_of(a), vars_of(b)) for n, a, b in rows], indent=1))
@@ -58,6 +61,13 @@ def _options() -> argparse.Namespace:
 def _warm_and_measure(port: int, calls: list[Call], options: argparse.Namespace) -> Load:
     measure(port, calls, connections=options.connections, seconds=1.0)
     return measure(port, calls, connections=options.connections, seconds=options.seconds)
+
+
+def _checkout(shop: LocalShop, bare_port: int, options: argparse.Namespace) -> tuple[str, Load, Load]:
+    """Payments of baskets prepared beforehand, each once, beside the bare page of the confirmation's redirect."""
+    calls = checkout_calls(shop.url, _product_paths(shop), CHECKOUTS)
+    ours = measure(int(shop.url.rsplit(":", 1)[1]), calls, connections=options.connections, seconds=60, is_once=True)
+    return "checkout", ours, _warm_and_measure(bare_port, [Call("/sink", "POST", calls[0].body)], options)
 
 
 def _cases(shop: LocalShop) -> dict[str, list[Call]]:

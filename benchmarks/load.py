@@ -39,26 +39,38 @@ class Call:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-def measure(port: int, calls: Sequence[Call], *, connections: int = 8, seconds: float = 4.0) -> Load:
-    """Drive 127.0.0.1:`port` with `calls` in turn from a process of its own."""
+def measure(
+    port: int, calls: Sequence[Call], *, connections: int = 8, seconds: float = 4.0, is_once: bool = False
+) -> Load:
+    """Drive 127.0.0.1:`port` with `calls` in turn from a process of its own.
+
+    `is_once`: each call is made once by one of the clients, and the run ends with the last one or with the time.
+    """
     plan = json.dumps(
-        {"port": port, "connections": connections, "seconds": seconds, "calls": [asdict(c) for c in calls]}
+        {
+            "port": port,
+            "connections": connections,
+            "seconds": seconds,
+            "is_once": is_once,
+            "calls": [asdict(c) for c in calls],
+        }
     )
     done = subprocess.run([sys.executable, str(Path(__file__))], input=plan, text=True, capture_output=True, check=True)
     return Load(**json.loads(done.stdout))
 
 
-def _drive(port: int, connections: int, seconds: float, calls: list[Call]) -> Load:
+def _drive(port: int, connections: int, seconds: float, calls: list[Call], *, is_once: bool) -> Load:
     latencies: list[float] = []
     sizes: list[int] = []
     errors = [0]
     start = time.perf_counter()
 
     def client(number: int) -> None:
-        order = random.Random(number).sample(range(len(calls)), len(calls))
+        mine = range(number, len(calls), connections) if is_once else range(len(calls))
+        order = random.Random(number).sample(mine, len(mine))
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         position = 0
-        while time.perf_counter() - start < seconds:
+        while time.perf_counter() - start < seconds and not (is_once and position == len(order)):
             call = calls[order[position % len(order)]]
             position += 1
             began = time.perf_counter()

@@ -23,10 +23,14 @@ from shop_app.catalog.search import search as search_products
 from shop_app.core.attribution import parse_attribution
 from shop_app.core.errors import NotFound
 from shop_app.core.money import Money
+from shop_app.extensions import limiter
 from shop_app.site_settings.queries import slot_settings
 from shop_app.tracking.identity import current_shopper
 
 bp = Blueprint("catalog", __name__)
+
+searches = limiter.shared_limit("600 per minute", scope="search")
+"""Results and suggestions of one address together: a busy office types less, a scraper of the whole shop more."""
 
 YEAR_S = 31_536_000
 HERO_PICTURES = 3
@@ -84,6 +88,7 @@ def department(path: str) -> str:
 
 
 @bp.get("/search")
+@searches
 def search() -> str:
     """Search results; an empty text asks for one."""
     text = request.args.get("q", "").strip()[:100]
@@ -101,6 +106,7 @@ def search() -> str:
 
 
 @bp.get("/search/suggestions")
+@searches
 def suggestions() -> str:
     """The dropdown below the search box."""
     text = request.args.get("q", "").strip()[:100]
