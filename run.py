@@ -194,7 +194,8 @@ def _start(child: Child, env: dict[str, str], var: Path, running: list[Child]) -
 def _prepare(env: dict[str, str], data: str) -> None:
     command = [sys.executable, "-m", "flask", "--app", "shop_app.wsgi", "prepare"]
     command += ["--data", data] if data else []
-    result = subprocess.run(command, cwd=ROOT, env=env, check=False)  # noqa: S603
+    quiet = {"LOG_LEVEL": "WARNING", **env}  # its lines would tear the progress bar apart
+    result = subprocess.run(command, cwd=ROOT, env=quiet, check=False)  # noqa: S603
     if result.returncode:
         raise SystemExit(f"The shop could not be prepared (see above). Command: {' '.join(command)}")
 

@@ -147,7 +147,8 @@ def _hand_over() -> None:
     carrier = Carrier(_gateway(), _clock(), random.Random(), settings.public_url)
     with _progress("Telling Recsys"):
         done = drain(carrier, limit=HAND_OVER_LIMIT)
-    click.echo("  Recsys: " + ", ".join(f"{pushed.delivered} {name}" for name, pushed in done.items()))
+    told = ", ".join(f"{pushed.delivered:,} {name}" for name, pushed in done.items() if pushed.delivered)
+    click.echo(f"  Recsys was told of {told or 'nothing new'}; past events went to it with the history")
     close = getattr(_gateway(), "close", None)
     if close:
         close()
