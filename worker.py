@@ -12,6 +12,7 @@ from shop_app.app import create_app
 from shop_app.config import load_settings
 from shop_app.jobs.alarm import Alarm, connect_queue
 from shop_app.jobs.cron import run_cron
+from shop_app.jobs.metering import keep_counts
 from shop_app.logs import set_up_logging
 
 REDIS_OPTIONS = {"health_check_interval": 30}
@@ -22,6 +23,7 @@ def main() -> None:
     settings = load_settings(os.environ)
     set_up_logging(settings.log_level)
     app = create_app(settings)
+    keep_counts(app.extensions["meter"], app.app_context)
     with app.app_context():
         if "--cron" in sys.argv[1:]:
             _tick(settings.redis_url, app.extensions["clock"])

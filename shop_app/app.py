@@ -33,6 +33,7 @@ from shop_app.outbox import models as _outbox_models  # noqa: F401  (its table b
 from shop_app.privacy import views as privacy
 from shop_app.recsys.embedded import EmbeddedGateway
 from shop_app.recsys.gateway import RecsysGateway
+from shop_app.recsys.meter import Meter, count_calls
 from shop_app.recsys.remote import RemoteGateway
 from shop_app.site_settings import models as _site_settings_models  # noqa: F401  (as above)
 from shop_app.sync import models as _sync_models  # noqa: F401  (as above)
@@ -81,7 +82,9 @@ def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any =
     app.session_interface = _Sessions()
     _bind_extensions(app)
     app.extensions["payments"] = SandboxProvider(settings.secret_key)
+    app.extensions["meter"] = Meter(app.extensions["clock"])
     app.extensions["recsys"] = gateway or _gateway(settings, app.extensions["clock"])
+    count_calls(app.extensions["recsys"], app.extensions["meter"])
     app.extensions["alarm"] = Alarm(settings.redis_url)
     for room in (catalog, cart, accounts, orders, tracking, widgets, privacy, admin, health):
         app.register_blueprint(room.bp)

@@ -16,6 +16,7 @@ from shop_app.core.ids import new_token
 from shop_app.core.shopper import Consent
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import csrf, db, handle
+from shop_app.jobs.metering import write_counts
 from shop_app.jobs.shell import carrier
 from shop_app.recsys.gateway import RecsysUnavailable
 from shop_app.sync.services import drain
@@ -108,8 +109,9 @@ def reset_events() -> ResponseReturnValue:
 
 @bp.post("/drain")
 def drain_now() -> ResponseReturnValue:
-    """Deliver everything that waits, postponed or not; answers with counts per stream."""
+    """Deliver everything that waits, postponed or not; answers with counts per stream. Writes what was counted, too."""
     totals = drain(carrier(), ignore_waiting=True)
+    write_counts()
     return jsonify(
         {name: {"delivered": p.delivered, "refused": p.refused, "left": p.left} for name, p in totals.items()}
     )

@@ -4,8 +4,10 @@ import os
 
 from shop_app.app import create_app
 from shop_app.config import load_settings
+from shop_app.jobs.metering import keep_counts
 from shop_app.logs import set_up_logging
 
 settings = load_settings(os.environ)
 set_up_logging(settings.log_level)
 app = create_app(settings)
+keep_counts(app.extensions["meter"], app.app_context)

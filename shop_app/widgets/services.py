@@ -39,7 +39,10 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Widget:
-    """A filled slot. `source` is model, fallback or none; only a model's list carries a `request_id`."""
+    """A filled slot. `source` is model, fallback or none; only a model's list carries a `request_id`.
+
+    `reason` says why it is not the model's: late, failed, empty or off.
+    """
 
     slot: str
     surface: str
@@ -49,6 +52,7 @@ class Widget:
     k: int
     cards: Sequence[ProductCard]
     source: str
+    reason: str = ""
     request_id: str = ""
     is_steerable: bool = False
     is_steered: bool = False
@@ -80,7 +84,7 @@ def fill(
     """
     slot = SLOTS[settings.slot]
     request = request_for(settings, shopper, visit, needs)
-    answer = _ask(gateway, request, deadline_s) if gateway and settings.is_on else None
+    answer, trouble = _ask(gateway, request, deadline_s) if settings.is_on else (None, "off")
     shown = cards([item.item_id for item in answer.items], needs.category)[: settings.k] if answer else []
     stands_in = not shown and settings.is_on and settings.has_fallback and not needs.is_steered
     if stands_in:
@@ -93,7 +97,8 @@ def fill(
         title=settings.title,
         k=settings.k,
         cards=shown,
-        source="fallback" if stands_in else "model" if shown else "none",
+        source=("fallback" if stands_in else "model") if shown else "none",
+        reason=trouble or ("" if shown and not stands_in else "empty"),
         request_id=answer.request_id if answer and shown and not stands_in else "",
         is_steerable=slot.is_steerable,
         is_steered=needs.is_steered,
@@ -141,17 +146,22 @@ def _in_view(needs: Needs, visit: Visit, anchor: Anchor) -> tuple[str, ...]:
     return (*((needs.item,) if needs.item else ()), *seen)
 
 
-def _ask(gateway: RecsysGateway, request: RecommendRequest, deadline_s: float) -> Recommendations | None:
-    """The recommender's list, or nothing when it fails or is late."""
+def _ask(
+    gateway: RecsysGateway | None, request: RecommendRequest, deadline_s: float
+) -> tuple[Recommendations | None, str]:
+    """The recommender's list and no trouble, or no list and late or failed."""
+    if gateway is None:
+        return None, "failed"
     try:
         if getattr(gateway, "is_instant", False):  # handing over to another thread would cost more than the list
-            return gateway.recommend(request)
-        return _in_time(gateway, request, deadline_s)
+            return gateway.recommend(request), ""
+        return _in_time(gateway, request, deadline_s), ""
     except DeadlineMissed:
         log.warning("recommend_late", extra={"slot": request.context.surface, "deadline_s": deadline_s})
+        return None, "late"
     except RecsysError as error:
         log.warning("recommend_failed", extra={"slot": request.context.surface, "error": type(error).__name__})
-    return None
+        return None, "failed"
 
 
 def _in_time(gateway: RecsysGateway, request: RecommendRequest, deadline_s: float) -> Recommendations:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import lru_cache
+from time import perf_counter, thread_time
 
 from flask import Blueprint, Response, current_app, make_response, render_template, request
 from markupsafe import Markup, escape
@@ -30,9 +31,7 @@ RANK, REQUEST_ID = "\x02rank\x03", "\x02request\x03"
 @bp.get("/w/<slot>")
 def slot(slot: str) -> Response:
     """One filled slot; 200 whatever the recommender does, and never kept by a cache."""
-    needs = _needs()
-    page = render_template("widgets/carousel.html", widget=_filled(slot, needs), needs=needs, in_place=True)
-    response = make_response(page)
+    response = make_response(_answered("widgets/carousel.html", slot, in_place=True))
     response.headers["Cache-Control"] = "private, no-store"
     return response
 
@@ -40,8 +39,19 @@ def slot(slot: str) -> Response:
 @bp.get("/recommendations/<slot>")
 def page(slot: str) -> str:
     """The list of a slot as a page."""
+    return _answered("widgets/page.html", slot, k=PAGE_K)
+
+
+def _answered(template: str, slot: str, *, k: int = 0, in_place: bool = False) -> str:
+    """The slot's list, drawn, and counted with the time it took."""
+    began, worked = perf_counter(), thread_time()
     needs = _needs()
-    return render_template("widgets/page.html", widget=_filled(slot, needs, k=PAGE_K), needs=needs)
+    widget = _filled(slot, needs, k)
+    drawn = render_template(template, widget=widget, needs=needs, in_place=in_place)
+    current_app.extensions["meter"].count_answer(
+        slot, widget.source, widget.reason, took_s=perf_counter() - began, cpu_s=thread_time() - worked
+    )
+    return drawn
 
 
 @bp.app_template_global()
@@ -65,7 +75,7 @@ def _needs() -> Needs:
         return Needs(category=request.args.get("category", "")[:300], item=request.args.get("item", "")[:100])
 
 
-def _filled(name: str, needs: Needs, k: int = 0) -> Widget:
+def _filled(name: str, needs: Needs, k: int) -> Widget:
     if name not in SLOTS:
         raise NotFound("There is no such list.")
     shopper = current_shopper()
