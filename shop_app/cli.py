@@ -105,11 +105,11 @@ def refit() -> None:
 
 
 @click.command("evaluate")
-@click.option("--out", type=click.Path(path_type=Path), help="Store the result here as JSON.")
-@click.option("--baseline", type=FILE, help="An earlier result; falling behind it fails.")
+@click.option("--out", type=click.Path(path_type=Path), help="Also write the result here as JSON.")
+@click.option("--baseline", help="An earlier result (its id, 'last' or a file of --out); falling behind it fails.")
 @click.option("--max-drop", default=0.01, show_default=True, help="Largest fall of NDCG@10 that passes.")
-def evaluate(out: Path | None, baseline: Path | None, max_drop: float) -> None:
-    """How good the lists are: the last 28 days held back, our ranking beside three baselines."""
+def evaluate(out: Path | None, baseline: str | None, max_drop: float) -> None:
+    """How good the lists are: the last 28 days held back, our ranking beside three baselines. The result is stored."""
     settings: Settings = current_app.extensions["settings"]
     command = [sys.executable, "-m", "recsys_engine.evaluation", "--max-drop", str(max_drop)]
     command += ["--database", settings.recsys_database_url, "--org", settings.recsys_org_id]

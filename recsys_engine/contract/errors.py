@@ -40,6 +40,7 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "decision_not_found": 404,
     "policy_not_found": 404,
     "item_not_found": 404,
+    "evaluation_not_found": 404,
     "method_not_allowed": 405,
     "request_timeout": 408,
     "version_conflict": 409,

@@ -3,8 +3,8 @@
 Everything is fitted on the orders before the cut; the truth is what each member bought in the 28 days after it.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from recsys_engine.evaluation.metrics import (
     reciprocal_rank_at,
 )
 from recsys_engine.signals.ranking.lessons import HORIZON_DAYS, future_of
-from recsys_engine.signals.ranking.model import fit_ranking
+from recsys_engine.signals.ranking.model import Told, fit_ranking, tell_nobody
 from recsys_engine.signals.ranking.orders import DAY_S, Facts, Ints, Orders
 
 K = 10
@@ -30,6 +30,13 @@ STEP = 200  # shoppers asked at once
 REGULAR_ORDERS = 5  # a shopper with as many past baskets counts as a regular
 TASKS = ("next_basket", "repeats", "new_items")
 OURS = "ranking"
+FIT_SHARE = 0.8  # of an evaluation's time goes into learning
+STEPS = 100
+"""Progress is told in hundredths."""
+
+
+class EvaluationCancelledError(Exception):
+    """Whoever asked for the evaluation no longer wants it; nothing was stored."""
 
 
 @dataclass(frozen=True)
@@ -61,52 +68,69 @@ class Report:
     engines: Mapping[str, Mapping[str, Scores]]
 
     def as_json(self) -> dict[str, object]:
-        """Plain values for a file; two reports of the same cut can be compared with `drops`."""
+        """Plain values for a file; `records` keeps and compares them."""
         return asdict(self)
 
 
-def evaluate(orders: Orders, facts: Facts, *, cut: int | None = None, k: int = K) -> Report:
+@dataclass
+class _Watch:
+    """Tells the caller how far it is and stops when they have had enough."""
+
+    progress: Told
+    is_cancelled: Callable[[], bool]
+    told: int = field(default=0, init=False)
+
+    def at(self, share: float, what: str) -> None:
+        if self.is_cancelled():
+            raise EvaluationCancelledError(what)
+        self.told = max(self.told, round(STEPS * share))
+        self.progress(self.told, STEPS, what)
+
+    def fitting(self, done: int, total: int, what: str) -> None:
+        self.at(FIT_SHARE * done / total, what)
+
+
+def evaluate(
+    orders: Orders,
+    facts: Facts,
+    *,
+    cut: int | None = None,
+    k: int = K,
+    progress: Told = tell_nobody,
+    is_cancelled: Callable[[], bool] = lambda: False,
+) -> Report:
     """Our ranking beside popularity, personal frequency and item-KNN at `cut` (default: 28 days before the last order).
+
+    For a background job: takes minutes on a large log. `progress(done, 100, what)` is called some twenty times, `done`
+    never falls; `is_cancelled()` is asked at the same moments. `records.evaluate_and_store` keeps the result.
 
     Raises:
         ValueError: no member with two baskets before the cut bought anything after it.
+        EvaluationCancelledError: `is_cancelled` said so.
     """
+    watch = _Watch(progress, is_cancelled)
+    watch.at(0, "cases")
     cut = int(orders.ts.max()) + 1 - HORIZON_DAYS * DAY_S if cut is None else cut
     past, future = orders.before(cut), future_of(orders, cut)
     if not len(future.users):
         raise ValueError("nobody with two orders before the cut bought after it: record more before evaluating")
     engines: dict[str, Recommender] = {
-        OURS: learned(fit_ranking(past, facts, cut), past),
+        OURS: learned(fit_ranking(past, facts, cut, progress=watch.fitting), past),
         "popularity": popularity(past, cut),
         "personal_frequency": personal_frequency(past, cut),
         "item_knn": item_knn(past, cut),
     }
     truths = _truths(past, future.users, future.next_basket, future.new_items)
-    told = {
-        name: {task: _Told.ask(engine, users, wanted, task) for task, (users, wanted) in truths.items() if len(users)}
-        for name, engine in engines.items()
-    }
-    scored = {
-        name: {task: _scores(tasks[task], None if name == OURS else told[OURS][task], past, facts, k) for task in tasks}
-        for name, tasks in told.items()
-    }
+    told: dict[str, dict[str, _Told]] = {}
+    scored: dict[str, dict[str, Scores]] = {}
+    for place, (name, engine) in enumerate(engines.items(), 1):
+        told[name] = {
+            task: _Told.ask(engine, users, wanted, task) for task, (users, wanted) in truths.items() if len(users)
+        }
+        ours = {} if name == OURS else told[OURS]
+        scored[name] = {task: _scores(tasks, ours.get(task), past, facts, k) for task, tasks in told[name].items()}
+        watch.at(FIT_SHARE + (1 - FIT_SHARE) * place / len(engines), name)
     return Report(cut, k, len(future.users), orders.n_items, scored)
-
-
-def drops(now: Mapping[str, Mapping[str, Scores]], before: Mapping[str, object], most: float) -> list[str]:
-    """Tasks in which our NDCG fell by more than `most` against a stored report's `engines`; empty = pass."""
-    found = []
-    for task, stored in _of(before, OURS).items():
-        was = _of(_of(before, OURS), task).get("ndcg") if isinstance(stored, Mapping) else None
-        scores = now.get(OURS, {}).get(task)
-        if isinstance(was, float) and scores is not None and was - scores.ndcg > most:
-            found.append(f"{task}: NDCG@{K} {was:.4f} → {scores.ndcg:.4f}, a drop of more than {most}")
-    return found
-
-
-def _of(body: Mapping[str, object], name: str) -> Mapping[str, object]:
-    part = body.get(name)
-    return part if isinstance(part, Mapping) else {}
 
 
 Truths = dict[str, tuple[Ints, list[frozenset[int]]]]

@@ -168,3 +168,16 @@ bandit_rewards = Table(
     Column("at_us", BigInteger, nullable=False),
     Index("ix_engine_bandit_rewards_decision", "tenant", "decision_id"),
 )
+
+evaluations = Table(
+    "engine_evaluations",
+    metadata,
+    Column("tenant", Integer, primary_key=True),
+    Column("evaluation_id", String(36), primary_key=True),
+    Column("made_us", BigInteger, nullable=False),
+    Column("cut_s", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("config_digest", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+    Index("ix_engine_evaluations_made", "tenant", "made_us"),
+)

@@ -45,6 +45,7 @@ from recsys_engine.contract.control import (
 )
 from recsys_engine.service import Database, Engine
 from shop_app.recsys.gateway import RecsysRejected, RecsysUnavailable
+from shop_app.recsys.operations import EmbeddedOperations
 
 Json = dict[str, Any]
 
@@ -180,6 +181,7 @@ class EmbeddedGateway:
         self._engine = Engine(self._database, org_id, namespace, clock, model_folder=model_folder)
         self._has_tables = False
         self.control = EmbeddedControl(self._open)
+        self.operations = EmbeddedOperations(self._open)
         self._has_answered = False
 
     def refit(self) -> bool:

@@ -1,5 +1,6 @@
 """The ranking model: everything learned from the orders so far, and the five questions it answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -87,21 +88,42 @@ def _untrained(recipe: str, candidates: Candidates) -> Floats:
     return total
 
 
+Told = Callable[[int, int, str], None]
+"""(steps done, steps in all, what was done last); may raise to stop the work."""
+
+
+def tell_nobody(done: int, total: int, what: str) -> None:
+    """Progress nobody asked for."""
+
+
 def fit_ranking(
-    orders: Orders, facts: Facts, now: int, *, tuning: Tuning | None = None, windows: int = PAST_WINDOWS
+    orders: Orders,
+    facts: Facts,
+    now: int,
+    *,
+    tuning: Tuning | None = None,
+    windows: int = PAST_WINDOWS,
+    progress: Told = tell_nobody,
 ) -> RankingModel:
     """Fit the models on `orders` (all before `now`) and the rankers on up to `windows` past windows of 28 days.
 
     Each window's lessons come from a world fitted only on the orders before it, so nothing learned is from its future.
+    `progress` is told after each window, after the rankers and at the end.
     """
     tuning = tuning or Tuning()
     rng = np.random.default_rng(SEED)
     lessons: dict[str, list[Lesson]] = {recipe: [] for recipe in RECIPES}
-    for cut in cuts(orders, now, windows):
+    starts = cuts(orders, now, windows)
+    total = len(starts) + 2
+    for step, cut in enumerate(starts, 1):
         past, future = orders.before(cut), future_of(orders, cut)
         world = world_at(past, facts, cut, tuning)
         found = personal_lessons(world, past, future, rng) | basket_lessons(world, future, rng)
         for recipe, told in found.items():
             lessons[recipe] += told
+        progress(step, total, f"window {step} of {len(starts)}")
     rankers = {recipe: ranker for recipe in RECIPES if (ranker := learn(lessons[recipe])) is not None}
-    return RankingModel(world_at(orders, facts, now, tuning), rankers)
+    progress(total - 1, total, "rankers")
+    model = RankingModel(world_at(orders, facts, now, tuning), rankers)
+    progress(total, total, "models")
+    return model

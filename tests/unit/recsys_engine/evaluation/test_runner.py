@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recsys_engine.evaluation.__main__ import as_table
-from recsys_engine.evaluation.runner import OURS, TASKS, drops, evaluate
+from recsys_engine.evaluation.runner import OURS, TASKS, EvaluationCancelledError, evaluate
 from recsys_engine.signals.ranking.orders import DAY_S, Facts, orders_from_rows
 
 START = 1_600_000_000
@@ -52,18 +52,27 @@ def test_every_engine_answers_the_same_cases_and_habits_beat_popularity(report):
     assert set(report.engines[OURS]) <= set(TASKS)
 
 
-def test_the_gate_names_what_fell(report):
-    stored = report.as_json()["engines"]
-    better = {OURS: {"next_basket": {"ndcg": report.engines[OURS]["next_basket"].ndcg + 0.05}}}
+def test_progress_never_falls_and_ends_at_a_hundred():
+    told = []
 
-    assert drops(report.engines, stored, 0.0) == []
-    assert drops(report.engines, better, 0.1) == []
-    (line,) = drops(report.engines, better, 0.01)
-    assert line.startswith("next_basket: NDCG@10")
+    evaluate(*_shop(), k=3, progress=lambda done, total, what: told.append((done, total, what)))
+
+    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+    assert (told[0], told[-1]) == ((0, 100, "cases"), (100, 100, "item_knn"))
+    assert {what for _, _, what in told} >= {"rankers", "models", OURS, "popularity"}
+
+
+def test_a_cancelled_evaluation_stops_at_the_next_step():
+    told = []
+
+    with pytest.raises(EvaluationCancelledError):
+        evaluate(*_shop(), progress=lambda *step: told.append(step), is_cancelled=lambda: len(told) == 2)
+
+    assert len(told) == 2
 
 
 def test_the_table_has_a_row_for_each_engine_and_task(report):
-    rows = as_table(report).splitlines()
+    rows = as_table(report.as_json()).splitlines()
 
     assert len(rows) == 2 + sum(len(tasks) for tasks in report.engines.values())
 

@@ -1,0 +1,51 @@
+"""Looking after a recommender that runs in this process: evaluations. A remote one is looked after where it runs.
+
+``gateway.operations`` of the embedded gateway; the remote gateway has none, so ask with
+``getattr(gateway, "operations", None)``.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime
+
+from recsys_engine.contract.operations import EvaluationDrop, EvaluationRecord
+from recsys_engine.evaluation import records
+from recsys_engine.evaluation.runner import EvaluationCancelledError
+from recsys_engine.service import Engine
+
+__all__ = ["EmbeddedOperations", "EvaluationCancelledError", "Progress"]
+
+Progress = Callable[[int, int, str], None]
+"""(steps done, steps in all, what was done last)."""
+
+
+class EmbeddedOperations:
+    """Slow verbs are for background jobs; none is for a request unless it says so. Errors as in ``RecsysGateway``."""
+
+    def __init__(self, open_engine: Callable[[], AbstractContextManager[Engine]]) -> None:
+        self._open = open_engine
+
+    def evaluate(
+        self, progress: Progress, is_cancelled: Callable[[], bool], *, cut: datetime | None = None
+    ) -> EvaluationRecord:
+        """Evaluate the ranking on the recorded log and store the result; minutes, in a job.
+
+        Raises ``EvaluationCancelledError`` when ``is_cancelled`` says so, and nothing is stored.
+        """
+        with self._open() as engine:
+            return records.evaluate_and_store(engine, cut=cut, progress=progress, is_cancelled=is_cancelled)
+
+    def evaluations(self, limit: int = records.LISTED) -> list[EvaluationRecord]:
+        """Stored evaluations, newest first; quick."""
+        with self._open() as engine:
+            return records.evaluations(engine, limit)
+
+    def evaluation(self, evaluation_id: str) -> EvaluationRecord:
+        """One stored evaluation; quick."""
+        with self._open() as engine:
+            return records.evaluation(engine, evaluation_id)
+
+    def evaluation_drops(self, now_id: str, before_id: str, most: float = records.MAX_DROP) -> list[EvaluationDrop]:
+        """Tasks of our ranking that fell by more than ``most`` between two stored evaluations; quick."""
+        with self._open() as engine:
+            return records.drops(records.evaluation(engine, now_id), records.evaluation(engine, before_id), most)
