@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from recsys_engine.contract.control import Rule
+from shop_app.admin.override_forms import read_moment
 from shop_app.core.errors import InvalidInput
 from shop_app.site_settings.defaults import SLOTS
 
@@ -39,6 +41,7 @@ def parse_rule(form: Mapping[str, str]) -> Rule:
         problems["boost_value"] = ["From -0.99 (nearly hidden) to 5, such as 0.3 for 30 % more score."]
     if not _PRIORITY.fullmatch(form.get("priority", "0").strip()):
         problems["priority"] = ["A whole number."]
+    valid_from, valid_until = _window(form, problems)
     if problems:
         raise InvalidInput(problems)
     return Rule(
@@ -50,7 +53,41 @@ def parse_rule(form: Mapping[str, str]) -> Rule:
         item_ids=tuple(keys) if target == "ITEM" else (),
         boost_value=float(boost) if action == "BOOST" else None,
         priority=int(form.get("priority", "0")),
+        segment_id=form.get("segment_id") or None,
+        valid_from=valid_from,
+        valid_until=valid_until,
     )
+
+
+def _window(form: Mapping[str, str], problems: dict[str, list[str]]) -> tuple[datetime | None, datetime | None]:
+    start = read_moment(form.get("valid_from", ""), "valid_from", problems)
+    end = read_moment(form.get("valid_until", ""), "valid_until", problems)
+    if start and end and end <= start:
+        problems["valid_until"] = ["After the start."]
+    return start, end
+
+
+def state_of(rule: Rule, now: datetime) -> str:
+    """on, off, waiting for its start, or over."""
+    if not rule.enabled:
+        return "off"
+    if rule.valid_from and now < rule.valid_from:
+        return "waiting"
+    return "over" if rule.valid_until and rule.valid_until <= now else "on"
+
+
+def rivals(rule: Rule, known: Sequence[Rule]) -> list[Rule]:
+    """Switched-on rules that want something else with the same targets where this one applies."""
+    return [
+        other
+        for other in known
+        if other.enabled
+        and other.action != rule.action
+        and (other.target_type, other.target_key.lower()) == (rule.target_type, rule.target_key.lower())
+        and (rule.target_type != "ITEM" or set(rule.item_ids) & set(other.item_ids))
+        and other.surface in {rule.surface, "*"}
+        and (other.segment_id == rule.segment_id or None in {other.segment_id, rule.segment_id})
+    ]
 
 
 def after_rule(rule: Rule, ranked: Sequence[tuple[str, float]], traits: Mapping[str, frozenset[str]]) -> list[str]:

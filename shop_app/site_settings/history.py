@@ -10,7 +10,9 @@ from shop_app.core.errors import NotFound
 from shop_app.extensions import db
 from shop_app.site_settings.models import AuditEntry
 
-SETTINGS_ACTIONS = ("settings.update", "settings.restore")
+ENGINE_ACTION = "engine.config"
+"""A change of the recommender's own configuration, which the shop keeps no copy of but this."""
+SETTINGS_ACTIONS = ("settings.update", "settings.restore", ENGINE_ACTION)
 
 
 @dataclass(frozen=True, slots=True)

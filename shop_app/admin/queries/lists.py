@@ -75,7 +75,7 @@ class Asked:
 
 def list_story(gateway: RecsysGateway, settings: SlotSettings, asked: Asked) -> ListStory:
     """Ask for the slot's list and read its reasons. Raises what the gateway raises."""
-    answer = gateway.recommend(_request(settings, asked, settings.k))
+    answer = gateway.recommend(preview_request(settings, asked, settings.k))
     return _story(answer, answer.items[: settings.k])
 
 
@@ -86,7 +86,7 @@ def why_missing(gateway: RecsysGateway, settings: SlotSettings, asked: Asked, sk
         return "The shop sells nothing with this SKU."
     if reason := _not_for_sale(product) or _excluded(product, asked) or _unknown_to_recsys(gateway, product):
         return reason
-    verdict = gateway.control.explain_missing(_request(settings, asked, settings.k), sku)
+    verdict = gateway.control.explain_missing(preview_request(settings, asked, settings.k), sku)
     if verdict.rank is not None and verdict.rank <= settings.k:
         return f"It is shown, at place {verdict.rank}."
     if verdict.rank is not None or verdict.stage == "cut":
@@ -96,7 +96,7 @@ def why_missing(gateway: RecsysGateway, settings: SlotSettings, asked: Asked, sk
 
 def _beyond(gateway: RecsysGateway, settings: SlotSettings, asked: Asked, sku: str) -> str:
     """How far behind the end of the list it is."""
-    answer = gateway.recommend(_request(settings, asked, MAX_K))
+    answer = gateway.recommend(preview_request(settings, asked, MAX_K))
     ranks = {place.item_id: (place.rank, place.score) for place in answer.items}
     if sku not in ranks:
         return f"{len(answer.items)} items score higher, so the list ends before it."
@@ -105,7 +105,8 @@ def _beyond(gateway: RecsysGateway, settings: SlotSettings, asked: Asked, sku: s
     return f"It is at place {rank} with a score of {score:.4f}; the list ends at {settings.k} with {last.score:.4f}."
 
 
-def _request(settings: SlotSettings, asked: Asked, k: int) -> RecommendRequest:
+def preview_request(settings: SlotSettings, asked: Asked, k: int) -> RecommendRequest:
+    """What the slot would ask for this shopper, with every reason; marked so that logs can leave it out."""
     shopper = Shopper(key=asked.shopper_key, session_id=PREVIEW_PREFIX, consent=EVERYBODY_AGREED)
     wanted = request_for(
         replace(settings, k=min(k, settings.k) if k <= settings.k else settings.k),

@@ -10,9 +10,13 @@ from shop_app.admin.views import (
     insights,
     lists,
     orders,
+    overrides,
     people,
+    policies,
     products,
+    ranking,
     rules,
+    segments,
     surfaces,
 )
 from shop_app.admin.views.base import bp
@@ -28,8 +32,12 @@ __all__ = [
     "insights",
     "lists",
     "orders",
+    "overrides",
     "people",
+    "policies",
     "products",
+    "ranking",
     "rules",
+    "segments",
     "surfaces",
 ]

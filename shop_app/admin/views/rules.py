@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 from recsys_engine.contract.control import Rule
 from shop_app.admin.queries import lists
 from shop_app.admin.queries.products import by_skus
-from shop_app.admin.rule_forms import ACTIONS, TARGETS, after_rule, parse_rule
+from shop_app.admin.rule_forms import ACTIONS, TARGETS, after_rule, parse_rule, rivals, state_of
 from shop_app.admin.views.base import actor, bp, gateway, now, page
 from shop_app.catalog.tags import tags
 from shop_app.core.errors import InvalidInput, NotFound
@@ -39,6 +39,7 @@ def create_rule() -> Response | tuple[str, int]:
         rule = parse_rule(typed)
         if request.form.get("how") == "try":
             return _page(typed, {}, tried=_try(rule))
+        against = rivals(rule, gateway().control.rules())
         with unit_of_work(db.session):
             stored = gateway().control.create_rule(rule)
             _note("rules.create", stored)
@@ -47,6 +48,12 @@ def create_rule() -> Response | tuple[str, int]:
     except RecsysRejected as error:
         return _page(typed, {"name": [error.message]}, status=422)
     flash("Stored. The next list follows it.", "good")
+    if against:
+        flash(
+            f"Mind: {', '.join(other.name for other in against)} wants something else with the same. "
+            "Never showing beats showing first, which beats higher or lower.",
+            "warn",
+        )
     return redirect(url_for("admin.rules", slot=rule.surface), 303)
 
 
@@ -68,12 +75,15 @@ def _page(
 ) -> tuple[str, int]:
     try:
         known = gateway().control.rules()
+        segments = [(one.segment_id, one.name) for one in gateway().control.segments()]
     except RecsysError as error:
         return page("admin/unreachable.html", what="The rules", error=str(error)), 503
     titles = {product.sku: product.title for product in by_skus([sku for side in tried or () for sku in side])}
     shown = page(
         "admin/rules.html",
         rules=known,
+        states={rule.rule_id: state_of(rule, now()) for rule in known},
+        segments=segments,
         typed=typed,
         errors=errors,
         tried=tried,

@@ -7,7 +7,7 @@ from flask import Flask
 
 from recsys_engine.contract.control import Rule
 from shop_app.admin.queries.lists import Asked, list_story
-from shop_app.admin.rule_forms import after_rule
+from shop_app.admin.rule_forms import after_rule, rivals, state_of
 from shop_app.site_settings.queries import slot_settings
 from tests.integration.admin.conftest import SignIn
 from tests.integration.admin.test_lists import told_engine  # noqa: F401  (a fixture)
@@ -72,3 +72,31 @@ def test_what_a_rule_would_do_to_a_standing_list() -> None:
     assert after_rule(rule("BLOCK", "BRAND", target_key="Oak"), ranked, traits) == ["A", "C"]
     assert after_rule(rule("BOOST", "CATEGORY", target_key="mugs", boost_value=1.5), ranked, traits) == ["A", "C", "B"]
     assert after_rule(rule("BOOST", "ITEM", item_ids=("A",), boost_value=-0.9), ranked, traits) == ["B", "C", "A"]
+
+
+def test_a_rule_may_be_for_a_segment_and_a_time_and_shows_its_state(app: Flask, sign_in: SignIn, clock) -> None:
+    browser = sign_in("merchandiser")
+    times = {"valid_from": "2999-01-01T00:00", "valid_until": "2999-02-01T00:00", "segment_id": "gold"}
+
+    backwards = browser.post(
+        "/admin/rules", data={**BLOCK, **times, "valid_until": "2998-01-01T00:00", "targets": "A", "how": "store"}
+    )
+    stored = browser.post("/admin/rules", data={**BLOCK, **times, "targets": "A", "how": "store"})
+
+    [rule] = app.extensions["recsys"].control.rules()
+    assert 'href="#field-valid_until"' in backwards.text
+    assert stored.status_code == 303
+    assert (rule.segment_id, rule.valid_from.year, rule.valid_until.month) == ("gold", 2999, 2)
+    assert state_of(rule, clock.now()) == "waiting"
+    assert state_of(rule, rule.valid_from) == "on"
+    assert state_of(rule, rule.valid_until) == "over"
+    assert ">waiting<" in browser.get("/admin/rules").text
+
+
+def test_rules_that_want_something_else_with_the_same_are_named() -> None:
+    block = Rule("home.trending", "Recall", "BLOCK", "ITEM", item_ids=("A", "B"))
+    pin = Rule("home.trending", "Hero", "PIN", "ITEM", item_ids=("B",))
+    elsewhere = Rule("pdp.similar", "Other", "PIN", "ITEM", item_ids=("B",))
+    off = Rule("home.trending", "Old", "PIN", "ITEM", item_ids=("B",), enabled=False)
+
+    assert rivals(pin, [block, elsewhere, off, pin]) == [block]
