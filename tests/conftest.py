@@ -1,6 +1,7 @@
 """What every test may ask for: an app on a fresh database, a clock that stands still, a client."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import create_engine, make_url, text
+from jinja2 import FileSystemBytecodeCache
+from sqlalchemy import NullPool, create_engine, make_url, text
 
 from shop_app.app import create_app
 from shop_app.config import Settings, load_settings
@@ -23,10 +25,38 @@ def clock() -> FixedClock:
     return FixedClock(NOW)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _templates_are_compiled_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Every test makes an app of its own; compiling the same templates for each would be half the time of the suite."""
+    Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))}
+
+
 @pytest.fixture
-def database_url(tmp_path: Path, worker_database: str | None) -> str:
-    """A fresh SQLite file, or the PostgreSQL database of this test process when TEST_DATABASE_URL is set."""
-    return worker_database or f"sqlite:///{tmp_path}/shop.sqlite3"
+def database_url(tmp_path: Path, worker_database: str | None, sqlite_with_tables: Path) -> str:
+    """The shop's tables without a row: a SQLite file, or this process's PostgreSQL when TEST_DATABASE_URL is set."""
+    if worker_database:
+        _delete_every_row(worker_database)
+        return worker_database
+    path = tmp_path / "shop.sqlite3"
+    shutil.copyfile(sqlite_with_tables, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def empty_database_url(tmp_path: Path) -> Iterator[str]:
+    """A database without a table."""
+    base = os.environ.get("TEST_DATABASE_URL")
+    if not base:
+        yield f"sqlite:///{tmp_path}/empty.sqlite3"
+        return
+    yield from _a_postgres_database(base, f"shop_empty_{os.getpid()}")
+
+
+@pytest.fixture(scope="session")
+def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tables") / "shop.sqlite3"
+    _make_tables(f"sqlite:///{path}")
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -36,14 +66,33 @@ def worker_database() -> Iterator[str | None]:
     if not base:
         yield None
         return
-    name = f"shop_test_{os.getpid()}"
-    server = create_engine(base, isolation_level="AUTOCOMMIT")
+    for url in _a_postgres_database(base, f"shop_test_{os.getpid()}"):
+        _make_tables(url)
+        yield url
+
+
+def _a_postgres_database(base: str, name: str) -> Iterator[str]:
+    server = create_engine(base, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with server.connect() as connection:
         connection.execute(text(f'CREATE DATABASE "{name}"'))
     yield make_url(base).set(database=name).render_as_string(hide_password=False)
     with server.connect() as connection:
         connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
-    server.dispose()
+
+
+def _make_tables(url: str) -> None:
+    engine = create_engine(url, poolclass=NullPool)
+    db.metadata.create_all(engine)
+
+
+def _delete_every_row(url: str) -> None:
+    """As good as new tables, at a fiftieth of the time."""
+    deletes = "; ".join(f'DELETE FROM "{table.name}"' for table in reversed(db.metadata.sorted_tables))
+    with create_engine(url, poolclass=NullPool).begin() as connection:
+        connection.execute(text(f"SET LOCAL lock_timeout = '20s'; {deletes}"))
+        connection.execute(
+            text("SELECT setval(format('%I', sequencename)::regclass, 1, false) FROM pg_sequences WHERE last_value > 0")
+        )
 
 
 @pytest.fixture
@@ -66,12 +115,9 @@ def app(settings: Settings, clock: FixedClock) -> Iterator[Flask]:
     app = create_app(settings, clock=clock)
     app.config["TESTING"] = True
     app.config["WTF_CSRF_ENABLED"] = False
-    with app.app_context():
-        db.create_all()
     yield app
     with app.app_context():
         db.session.remove()
-        db.drop_all()
         db.engine.dispose()
 
 

@@ -52,14 +52,11 @@ def shop(settings: Settings, clock: FixedClock) -> Iterator[Flask]:
     """The shop as it stands in public, with one member of every role; CSRF tokens are asked for when a test says so."""
     shop = create_app(replace(settings, qa_mode=False), clock=clock)
     shop.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
-    with shop.app_context():
-        db.create_all()
     for role in ROLES[1:]:
         a_member(shop, f"{role}@example.org", password=None, role=role, now=clock.now())
     yield shop
     with shop.app_context():
         db.session.remove()
-        db.drop_all()
         db.engine.dispose()
 
 

@@ -1,11 +1,19 @@
 """The migrations build exactly the tables that the models describe, on either database, and keep a shop's rows."""
 
+from dataclasses import replace
+
+import pytest
 from flask_migrate import check, downgrade, upgrade
 from sqlalchemy import func, inspect, select, table
 
 from shop_app.app import create_app
 from shop_app.config import Settings
 from shop_app.extensions import db
+
+
+@pytest.fixture
+def settings(settings: Settings, empty_database_url: str) -> Settings:
+    return replace(settings, database_url=empty_database_url)
 
 
 def test_migrations_and_models_agree(settings: Settings) -> None:

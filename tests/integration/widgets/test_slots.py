@@ -50,7 +50,6 @@ def app(settings: Settings, clock: FixedClock, recommender: Recommender) -> Iter
     app = create_app(settings, clock=clock, gateway=recommender)
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
     with app.app_context():
-        db.create_all()
         for number in range(1, 7):
             a_product(f"P{number}", category=a_category("kitchen" if number < 4 else "garden"))
         a_product("GONE", status="discontinued")
@@ -60,7 +59,6 @@ def app(settings: Settings, clock: FixedClock, recommender: Recommender) -> Iter
     yield app
     with app.app_context():
         db.session.remove()
-        db.drop_all()
         db.engine.dispose()
 
 
