@@ -29,6 +29,10 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.run
 run: $(VENV)/.run ## Start the shop: web, worker, cron, Redis. DATA=<folder> sells that data instead of the demo
 	@exec $(BIN)/python run.py $(if $(DATA),--data "$(DATA)")
 
+.PHONY: simulate
+simulate: $(VENV)/.run ## Let simulated shoppers visit this machine's shop, running or not: ARGS="--days 14 --seed 1"
+	@$(BIN)/python run.py simulate $(ARGS)
+
 .PHONY: test
 test: $(VENV)/.test ## Run every test this machine can run; says what it left out
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/run_tests.py $(ARGS)

@@ -70,10 +70,13 @@ class Child:
 def main() -> int:
     """Prepare, start, watch, stop."""
     options = _options()
-    _refuse_taken_port(options.host, options.port)
+    if not options.command:
+        _refuse_taken_port(options.host, options.port)
     var = Path(os.environ.get("VAR_DIR", ROOT / "var")).absolute()
     (var / "log").mkdir(parents=True, exist_ok=True, mode=0o700)
     env = _environment(var, options)
+    if options.command:
+        return _run_command(env, options.command)
     signal.signal(signal.SIGTERM, _interrupt)
     children = _children(env, var, options)
     running: list[Child] = []
@@ -108,7 +111,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
     parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"))
     parser.add_argument("--web-workers", type=int, default=int(os.environ.get("WEB_WORKERS", "2")))
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="a flask command to run on this shop instead")
     return parser.parse_args()
+
+
+def _run_command(env: dict[str, str], command: list[str]) -> int:
+    """Run a flask command with the settings the shop on this machine has."""
+    quiet = {"LOG_LEVEL": "WARNING", **env}
+    flask = [sys.executable, "-m", "flask", "--app", "shop_app.wsgi", *command]
+    return subprocess.run(flask, cwd=ROOT, env=quiet, check=False).returncode  # noqa: S603  (typed by its owner)
 
 
 def _refuse_taken_port(host: str, port: int) -> None:

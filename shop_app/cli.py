@@ -4,8 +4,9 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from contextlib import contextmanager, nullcontext
+from contextvars import Context
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,19 @@ from flask import Flask, current_app
 from flask_migrate import upgrade
 from tqdm import tqdm
 
+from shop_app.analytics.services import credit_order_lines, roll_days
 from shop_app.catalog.importing.history import read_history
 from shop_app.catalog.importing.products import Defaults
 from shop_app.catalog.importing.rows import RowError
 from shop_app.config import Settings, example_env
 from shop_app.core.clock import Clock
 from shop_app.core.errors import InvalidInput
-from shop_app.extensions import db
+from shop_app.core.unit_of_work import unit_of_work
+from shop_app.experiments.services import collect_exposures, stop_harmful
+from shop_app.extensions import db, limiter
+from shop_app.simulator.running import InProcess, OverHttp
+from shop_app.simulator.town import Plan, Town
+from shop_app.simulator.truth import TruthFile
 from shop_app.sync import loading, replay
 from shop_app.sync.filling import end_filling, start_filling
 from shop_app.sync.services import Carrier, drain
@@ -34,7 +41,17 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 def register(app: Flask) -> None:
     """Hang every command on `app`."""
-    for command in (env_example, prepare, import_catalog, import_history, seed, refit, evaluate, replay_events):
+    for command in (
+        env_example,
+        prepare,
+        import_catalog,
+        import_history,
+        seed,
+        refit,
+        evaluate,
+        replay_events,
+        simulate,
+    ):
         app.cli.add_command(command)
 
 
@@ -131,6 +148,58 @@ def replay_events(*, dry_run: bool, per_second: int) -> None:
     with _progress("Replaying") as progress:
         done = replay.replay(carrier, per_s=per_second, progress=progress)
     click.echo(f"  {done.sent} sent, {done.refused} refused")
+
+
+@click.command("simulate")
+@click.option("--url", default="", help="A running shop; without it this process is the shop, which is much faster.")
+@click.option("--days", default=14.0, show_default=True, help="Simulated days.")
+@click.option("--shoppers", default=150, show_default=True, help="People in town.")
+@click.option("--seed", default=1, show_default=True, help="The same seed makes the same people do the same.")
+@click.option("--speed", default=0.0, show_default=True, help="Simulated seconds a second; 0 = as fast as it goes.")
+@click.option("--start", type=click.DateTime(), help="When it begins (UTC); without it, so that it ends now.")
+@click.option("--truth", type=click.Path(path_type=Path), help="Write the ground truth here as JSON lines.")
+def simulate(
+    *, url: str, days: float, shoppers: int, seed: int, speed: float, start: datetime | None, truth: Path | None
+) -> None:
+    """Let shoppers with known tastes visit the real pages, in simulated time."""
+    began = start.replace(tzinfo=UTC) if start else _now() - timedelta(days=days)
+    run = f"{seed}-{int(began.timestamp())}"
+    plan = Plan(seed=seed, shoppers=shoppers, start=began, days=days, speed=speed, run=run)
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - outlives this context
+    limiter.enabled = bool(url) and limiter.enabled  # the whole town shares this process
+    way = OverHttp(url) if url else InProcess(app, app.extensions["clock"], lambda at: _keep_shop(app, at))
+    Context().run(_live, way, plan, truth)  # a context of its own: requests must not share this command's
+
+
+def _live(way: InProcess | OverHttp, plan: Plan, path: Path | None) -> None:
+    if not way.has_clock:
+        click.echo("  This shop keeps its own time (QA_MODE is off): everything is dated now.")
+    opened = path.open("w", encoding="utf-8") if path else nullcontext(None)
+    hours = round(plan.days * 24)
+    with opened as file, tqdm(total=hours, unit="h", mininterval=0.5, desc="Simulated") as bar:
+        town = Town(plan, way.host, way.door, way.set_clock, TruthFile(file), way.keep_shop)
+        for at, tally in town.live():
+            bar.update(int((at - plan.start) / timedelta(hours=1)) - bar.n)
+            bar.set_postfix(visits=tally.visits, orders=tally.orders)
+        bar.update(hours - bar.n)
+    way.close()
+    click.echo(f"  {town.tally.visits:,} visits, {town.tally.events:,} events seen, {town.tally.orders:,} orders")
+
+
+def _keep_shop(app: Flask, at: datetime) -> None:
+    """What worker and cron would do meanwhile, in simulated time."""
+    with app.app_context():
+        drain(Carrier(_gateway(), _clock(), random.Random(), app.extensions["settings"].public_url))
+        with unit_of_work(db.session):
+            collect_exposures(limit=10_000)
+        with unit_of_work(db.session):
+            stop_harmful(now=at)
+        with unit_of_work(db.session):
+            credit_order_lines(at)
+        if at.hour == 0:
+            with unit_of_work(db.session):
+                roll_days(at)
+        db.session.remove()
 
 
 def _seed(scenario: str, started_at: datetime | None = None) -> None:
