@@ -40,6 +40,7 @@ from shop_app.sync import models as _sync_models  # noqa: F401  (as above)
 from shop_app.tracking import views as tracking
 from shop_app.tracking.identity import current_shopper
 from shop_app.widgets import views as widgets
+from shop_app.widgets.memory import AnswerMemory
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +85,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any =
     app.extensions["payments"] = SandboxProvider(settings.secret_key)
     app.extensions["meter"] = Meter(app.extensions["clock"])
     app.extensions["recsys"] = gateway or _gateway(settings, app.extensions["clock"])
+    app.extensions["answers"] = AnswerMemory(timedelta(seconds=settings.recsys_repeat_s))
     count_calls(app.extensions["recsys"], app.extensions["meter"])
     app.extensions["alarm"] = Alarm(settings.redis_url)
     for room in (catalog, cart, accounts, orders, tracking, widgets, privacy, admin, health):

@@ -39,6 +39,9 @@ class Settings:
     recsys_namespace: str = _setting("Namespace at Recsys", default="default")
     recsys_database_url: str = _setting("The embedded engine's database", default="sqlite:///var/recsys.sqlite3")
     recsys_timeout_ms: int = _setting("How long a widget waits for its list", unit="ms", default=300)
+    recsys_repeat_s: int = _setting(
+        "How long the same question gets the same list; 0 asks every time", unit="s", default=10
+    )
     var_dir: str = _setting("Where files made at run time live", default="var")
     currency: str = _setting("The shop's currency, ISO 4217", default="GBP")
     public_url: str = _setting("The shop's own address, for canonical links", default="http://127.0.0.1:8000")

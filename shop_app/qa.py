@@ -103,6 +103,7 @@ def reset_events() -> ResponseReturnValue:
     with unit_of_work(db.session):
         db.session.execute(delete(TrackedEvent))
     handle("refused_events").clear()
+    handle("answers").clear()
     handle("recsys").delete_events(DeleteFilter(confirm_all=True))
     return jsonify(status="ok")
 
@@ -153,13 +154,18 @@ def move_clock() -> ResponseReturnValue:
 
 @bp.post("/recsys")
 def switch_recsys() -> ResponseReturnValue:
-    """`{"mode": "slow"}` disturbs what widgets ask, `{"writes": "failed"}` what is sent."""
+    """`{"mode": "slow"}` disturbs what widgets ask, `{"writes": "failed"}` what is sent.
+
+    Remembered lists are forgotten, unless `{"remembered": true}` is said: a test sees the mode, not what came before.
+    """
     body, gateway = _body(), handle("recsys")
     wanted = {"reads": body.get("mode", gateway.reads), "writes": body.get("writes", gateway.writes)}
     unknown = [mode for mode in wanted.values() if mode not in MODES]
     if unknown or wanted["writes"] == "empty":
         raise InvalidInput({"mode": [f"must be one of {', '.join(MODES)}"]})
     gateway.reads, gateway.writes = wanted["reads"], wanted["writes"]
+    if not body.get("remembered"):
+        handle("answers").clear()
     return jsonify(wanted)
 
 

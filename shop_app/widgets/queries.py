@@ -5,8 +5,12 @@ from sqlalchemy import bindparam, select
 from shop_app.cart.models import Cart, CartLine
 from shop_app.catalog.models import Category, Product, Variant
 from shop_app.extensions import db
+from shop_app.tracking.models import TrackedEvent
+from shop_app.widgets.memory import Pulse
 
-_product, _variant, _line, _cart = (model.__table__ for model in (Product, Variant, CartLine, Cart))
+_product, _variant, _line, _cart, _event = (
+    model.__table__ for model in (Product, Variant, CartLine, Cart, TrackedEvent)
+)
 
 _CART = (
     select(_product.c.sku)
@@ -18,10 +22,24 @@ _CART = (
 )
 
 
+_NEWEST_EVENT = (
+    select(_event.c.id, _event.c.sent_at)
+    .where(_event.c.shopper_key == bindparam("shopper_key"))
+    .order_by(_event.c.occurred_at.desc())
+    .limit(1)
+)
+
+
 def cart_item_ids(shopper_key: str) -> list[str]:
     """Item ids in the open basket, oldest first."""
     found = db.session.connection().execute(_CART, {"shopper_key": shopper_key}).scalars()
     return list(dict.fromkeys(found))
+
+
+def pulse_of(shopper_key: str) -> Pulse | None:
+    """The newest event of a person, by when it happened."""
+    found = db.session.connection().execute(_NEWEST_EVENT, {"shopper_key": shopper_key}).one_or_none()
+    return Pulse(found.id, found.sent_at) if found else None
 
 
 def category_of(sku: str) -> str:

@@ -1,11 +1,11 @@
-"""Filling a slot: ask the recommender within a deadline, else stand in with what sells."""
+"""Filling a slot: ask the recommender within a deadline, else show what it said lately, else what sells."""
 
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as DeadlineMissed
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from recsys_engine.contract import Constraints, Context, Overrides, Recommendations, RecommendRequest
 from recsys_engine.contract.limits import MAX_K
@@ -13,6 +13,7 @@ from shop_app.catalog.queries import ProductCard, best_sellers, cards, top_tags
 from shop_app.core.shopper import Shopper
 from shop_app.recsys.gateway import RecsysError, RecsysGateway
 from shop_app.site_settings.defaults import SlotSettings
+from shop_app.widgets.memory import AnswerMemory, Pulse, Question
 from shop_app.widgets.queries import category_of
 from shop_app.widgets.registry import SLOTS, Anchor, Needs
 
@@ -31,17 +32,49 @@ _pool = ThreadPoolExecutor(WAITERS, thread_name_prefix="recommend")
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What the page knows of the moment. `cart` and `recent` are item ids; `recent` newest first."""
+    """What the page knows of the moment. `cart` and `recent` are item ids; `recent` newest first.
+
+    `pulse` is the newest event of a person who agreed to personalisation, if there is any.
+    """
 
     cart: Sequence[str] = ()
     recent: Sequence[str] = ()
+    pulse: Pulse | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """The experiment and variant a list is shown under; empty outside experiments."""
+
+    experiment: str = ""
+    variant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recommender:
+    """Whom to ask and for how long, and what was answered before. `gateway` is None when there is none."""
+
+    gateway: RecsysGateway | None
+    memory: AnswerMemory
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The recommender's list and how it was come by. `reason` as in `Widget`."""
+
+    answer: Recommendations | None
+    source: str
+    reason: str = ""
+    is_hit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Widget:
-    """A filled slot. `source` is model, fallback or none; only a model's list carries a `request_id`.
+    """A filled slot. `source` is model, cached, fallback or none; only a model's list carries a `request_id`.
 
-    `reason` says why it is not the model's: late, failed, empty or off.
+    `cached` is an earlier list of the model, shown because it could not be asked. `reason` says why it is not a fresh
+    one: late, failed, empty or off. `is_hit`: the same question was answered moments ago.
     """
 
     slot: str
@@ -53,6 +86,7 @@ class Widget:
     cards: Sequence[ProductCard]
     source: str
     reason: str = ""
+    is_hit: bool = False
     request_id: str = ""
     is_steerable: bool = False
     is_steered: bool = False
@@ -71,24 +105,30 @@ def fill(
     shopper: Shopper,
     visit: Visit,
     needs: Needs,
-    gateway: RecsysGateway | None,
+    recommender: Recommender,
     *,
-    today: date,
-    deadline_s: float,
+    now: datetime,
+    arm: Arm,
 ) -> Widget:
     """The list of a slot for this shopper, in the recommender's order, without what is not for sale.
 
-    Never raises for the recommender's sake: without a list in time it is the best sellers (of the department, when
-    there is one) marked as fallback, or nothing when the slot has no fallback. A steered list is never replaced by
-    one that ignores the shopper's wishes.
+    Never raises for the recommender's sake. Without a list in time it is the last good one for this person and place
+    (for anybody, when there is none), else the best sellers (of the department, when there is one), else nothing when
+    the slot has no fallback. A steered list is never replaced by one that ignores the shopper's wishes.
     """
     slot = SLOTS[settings.slot]
+    question = _question(settings, shopper, visit, needs, arm)
     request = request_for(settings, shopper, visit, needs)
-    answer, trouble = _ask(gateway, request, deadline_s) if settings.is_on else (None, "off")
-    shown = cards([item.item_id for item in answer.items], needs.category)[: settings.k] if answer else []
+    listed = _listed(question, request, recommender, now)
+    shown = cards(_wanted_ids(listed, request), needs.category)[: settings.k]
+    if listed.answer and shown and listed.source == "model" and not listed.is_hit and not needs.is_steered:
+        recommender.memory.keep(
+            question, listed.answer, now, may_repeat=visit.pulse is None or visit.pulse.is_settled(now)
+        )
     stands_in = not shown and settings.is_on and settings.has_fallback and not needs.is_steered
     if stands_in:
-        shown = _stand_in(settings.k, visit, needs, today)
+        shown = _stand_in(settings.k, visit, needs, now.date())
+    is_models = bool(shown) and not stands_in and listed.source == "model"
     return Widget(
         slot=slot.name,
         surface=slot.surface,
@@ -97,13 +137,56 @@ def fill(
         title=settings.title,
         k=settings.k,
         cards=shown,
-        source=("fallback" if stands_in else "model") if shown else "none",
-        reason=trouble or ("" if shown and not stands_in else "empty"),
-        request_id=answer.request_id if answer and shown and not stands_in else "",
+        source=("fallback" if stands_in else listed.source) if shown else "none",
+        reason=listed.reason or ("" if shown and not stands_in else "empty"),
+        is_hit=listed.is_hit and is_models,
+        request_id=listed.answer.request_id if listed.answer and is_models else "",
         is_steerable=slot.is_steerable,
         is_steered=needs.is_steered,
         steering=top_tags(needs.category, limit=MOST_STEERING_TAGS) if slot.is_steerable else (),
+        experiment=arm.experiment,
+        bucket=arm.variant,
     )
+
+
+def _question(settings: SlotSettings, shopper: Shopper, visit: Visit, needs: Needs, arm: Arm) -> Question:
+    is_known = shopper.consent.personalisation
+    return Question(
+        settings=settings,
+        experiment=arm.experiment,
+        arm=arm.variant,
+        person=shopper.recsys_user_id,
+        session=shopper.session_id if is_known else "",
+        needs=needs,
+        cart=tuple(visit.cart),
+        recent=tuple(visit.recent) if is_known else (),
+        newest_event=visit.pulse.event_id if visit.pulse else 0,
+    )
+
+
+def _listed(question: Question, request: RecommendRequest, recommender: Recommender, now: datetime) -> _Listed:
+    """The answer of moments ago, else a fresh one, else the last good one."""
+    if not question.settings.is_on:
+        return _Listed(None, "none", "off")
+    repeated = None if question.needs.is_steered else recommender.memory.repeat(question, now)
+    if repeated:
+        return _Listed(repeated, "model", is_hit=True)
+    answer, trouble = _ask(recommender.gateway, request, recommender.deadline_s)
+    if answer:
+        return _Listed(answer, "model")
+    older = None if question.needs.is_steered else recommender.memory.last_good(question, now)
+    return _Listed(older, "cached" if older else "none", trouble)
+
+
+def _wanted_ids(listed: _Listed, request: RecommendRequest) -> list[str]:
+    """Item ids in order. An older list may hold what is in the basket or in view by now; that is left out here."""
+    if listed.answer is None:
+        return []
+    ids = [item.item_id for item in listed.answer.items]
+    if listed.source == "model":
+        return ids
+    unwanted = {*request.context.cart_item_ids, *request.constraints.exclude_item_ids}
+    return [item_id for item_id in ids if item_id not in unwanted]
 
 
 def request_for(settings: SlotSettings, shopper: Shopper, visit: Visit, needs: Needs) -> RecommendRequest:

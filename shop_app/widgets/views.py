@@ -13,10 +13,10 @@ from shop_app.core.errors import InvalidInput, NotFound
 from shop_app.experiments.queries import assignment
 from shop_app.site_settings.queries import slot_settings
 from shop_app.tracking.identity import current_shopper
-from shop_app.widgets.queries import cart_item_ids
+from shop_app.widgets.queries import cart_item_ids, pulse_of
 from shop_app.widgets.registry import SLOTS, Needs
 from shop_app.widgets.schemas import read_needs
-from shop_app.widgets.services import Visit, Widget, fill
+from shop_app.widgets.services import Arm, Recommender, Visit, Widget, fill
 
 bp = Blueprint("widgets", __name__)
 
@@ -49,7 +49,12 @@ def _answered(template: str, slot: str, *, k: int = 0, in_place: bool = False) -
     widget = _filled(slot, needs, k)
     drawn = render_template(template, widget=widget, needs=needs, in_place=in_place)
     current_app.extensions["meter"].count_answer(
-        slot, widget.source, widget.reason, took_s=perf_counter() - began, cpu_s=thread_time() - worked
+        slot,
+        widget.source,
+        widget.reason,
+        took_s=perf_counter() - began,
+        cpu_s=thread_time() - worked,
+        is_hit=widget.is_hit,
     )
     return drawn
 
@@ -83,13 +88,17 @@ def _filled(name: str, needs: Needs, k: int) -> Widget:
     wanted = slot_settings(name)
     if assigned:
         wanted = replace(wanted, **assigned.changes)
-    widget = fill(
+    pulse = pulse_of(shopper.key) if shopper.consent.personalisation else None
+    return fill(
         replace(wanted, k=k) if k else wanted,
         shopper,
-        Visit(cart=cart_item_ids(shopper.key), recent=recent_skus(shopper)),
+        Visit(cart=cart_item_ids(shopper.key), recent=recent_skus(shopper), pulse=pulse),
         needs,
-        current_app.extensions["recsys"],
-        today=current_app.extensions["clock"].now().date(),
-        deadline_s=current_app.extensions["settings"].recsys_timeout_ms / 1000,
+        Recommender(
+            current_app.extensions["recsys"],
+            current_app.extensions["answers"],
+            current_app.extensions["settings"].recsys_timeout_ms / 1000,
+        ),
+        now=current_app.extensions["clock"].now(),
+        arm=Arm(assigned.experiment, assigned.variant) if assigned else Arm(),
     )
-    return replace(widget, experiment=assigned.experiment, bucket=assigned.variant) if assigned else widget
