@@ -21,6 +21,8 @@ class Shelf:
     ``available`` is False for items known only from events. ``price`` is NaN when unknown. ``brand``, ``category``
     and ``parent`` are codes, -1 when unknown. ``created_s`` is seconds since 1970. ``tags`` holds tag codes padded with
     -1 to a multiple of 8 (brand and category tags included). ``embedding_row`` is the row in ``embeddings`` or -1.
+    ``ties`` puts equal scores in order: a hash of the item id, so that every replica, whatever the order it met the
+    items in, makes the same list.
     """
 
     ids: list[str]
@@ -32,13 +34,18 @@ class Shelf:
     created_s: FloatArray
     tags: npt.NDArray[np.int32]
     facet_tags: npt.NDArray[np.bool_]
-    tag_count: int
+    tag_names: list[str]
+    ties: IntArray
     embedding_row: IntArray
     embeddings: npt.NDArray[np.float32]
 
     @property
     def size(self) -> int:
         return len(self.ids)
+
+    @property
+    def tag_count(self) -> int:
+        return len(self.tag_names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ def _finish(job: Job, found: list[Found], *, may_fill: bool) -> Outcome:
     trace = job.trace
     names = (*(name for name, _ in found), FILL)
     with _timed(trace, "filters"):
-        items, bits = _merged(found, job.query.shelf.size)
+        items, bits = _merged(found, job.query.shelf.ties)
         trace.counts["merged"] = len(items)
         passed = _passed(job, items)
         items, bits = items[passed], bits[passed]
@@ -147,14 +147,18 @@ def _finish(job: Job, found: list[Found], *, may_fill: bool) -> Outcome:
     return outcome
 
 
-def _merged(found: list[Found], size: int) -> tuple[IntArray, IntArray]:
-    """Distinct items of all generators, ascending, and who found them (bit g for the g-th generator)."""
+def _merged(found: list[Found], ties: IntArray) -> tuple[IntArray, IntArray]:
+    """Distinct items of all generators and who found them (bit g for the g-th generator).
+
+    In the order of ``ties``: whoever sorts rows by score and keeps the order of equal ones needs no more.
+    """
     if not found:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    bits = np.zeros(size, np.uint32)
+    bits = np.zeros(len(ties), np.uint32)
     for place, (_, items) in enumerate(found):
         bits[items] |= 1 << place
     merged = np.flatnonzero(bits != 0)
+    merged = merged[ties[merged].argsort(kind="stable")]
     return merged, bits[merged].astype(np.int64)
 
 
@@ -200,7 +204,7 @@ def _note_dropped(job: Job, items: IntArray, reason: str) -> None:
 def _filled(job: Job, items: IntArray, bits: IntArray, fill_bit: int) -> tuple[IntArray, IntArray]:
     """Add the most popular of everything that passes, so that a narrow request still gets a full list.
 
-    The items stay in ascending order.
+    The items stay in the order of ``ties``.
     """
     shelf = job.query.shelf
     open_ = allowed(shelf, job.limits, np.arange(shelf.size))
@@ -208,19 +212,18 @@ def _filled(job: Job, items: IntArray, bits: IntArray, fill_bit: int) -> tuple[I
     open_[_blocked(job.rules)] = False
     rest = np.flatnonzero(open_)
     popularity = job.plan.signals[job.plan.fallback].scores(job.query, rest)
-    reserve = rest[_best(popularity, FILL_RESERVE * job.k)]
+    reserve = rest[_best(popularity, FILL_RESERVE * job.k, shelf.ties[rest])]
     everything = np.concatenate([items, reserve])
-    order = everything.argsort()
+    order = shelf.ties[everything].argsort(kind="stable")
     return everything[order], np.concatenate([bits, np.full(len(reserve), 1 << fill_bit)])[order]
 
 
-def _best(scores: FloatArray, count: int) -> IntArray:
-    """Places of the ``count`` largest scores, best first, ties by place."""
+def _best(scores: FloatArray, count: int, ties: IntArray) -> IntArray:
+    """Places of the ``count`` largest scores, best first."""
+    part = np.arange(len(scores))
     if len(scores) > 4 * count:
-        cut = np.partition(scores, len(scores) - count)[len(scores) - count]
-        part = np.flatnonzero(scores >= cut)
-        return part[(-scores[part]).argsort(kind="stable")][:count]
-    return (-scores).argsort(kind="stable")[:count]
+        part = np.flatnonzero(scores >= np.partition(scores, len(scores) - count)[len(scores) - count])
+    return part[np.lexsort((ties[part], -scores[part]))][:count]
 
 
 def _blocked(rules: RuleEffects) -> IntArray:
@@ -266,7 +269,7 @@ def _ordered(job: Job, pool: Pool) -> list[Choice]:
     caps = Caps(job.query.shelf, settings)
     pinned = _pinned(job, pool, caps)
     pinned_rows = {choice.row for choice in pinned}
-    ranking = (-pool.scores).argsort(kind="stable").tolist()  # items ascend: ties go to the lower index
+    ranking = (-pool.scores).argsort(kind="stable").tolist()  # rows are in the order of ties
     order = [row for row in ranking if row not in pinned_rows] if pinned_rows else ranking
     chosen, refused = choose(pool, order, job.k - len(pinned), caps, settings.mmr_lambda)
     listed = [*pinned, *chosen]

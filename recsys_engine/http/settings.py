@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 ROLES = frozenset({"ingest", "serve", "admin"})
 
@@ -25,6 +26,7 @@ class ServerSettings:
     rate_burst: int = 60
     decision_sample_rate: float = 1.0
     max_tenants: int = 64
+    model_folder: Path | None = None
 
 
 def settings_from_env(env: Mapping[str, str]) -> ServerSettings:
@@ -32,7 +34,8 @@ def settings_from_env(env: Mapping[str, str]) -> ServerSettings:
 
     ``RECSYS_DATABASE_URL`` (required), ``RECSYS_API_KEYS`` (``sha256hex:role+role:org|org`` or ``:*``, comma-separated;
     list two for a rotation), ``RECSYS_RATE_LIMIT_RPM`` (0 = off), ``RECSYS_RATE_BURST``,
-    ``RECSYS_DECISION_SAMPLE_RATE`` (0-1).
+    ``RECSYS_DECISION_SAMPLE_RATE`` (0-1), ``RECSYS_MODEL_DIR`` (a folder of this machine for learned models and
+    snapshots; without it a start reads the whole log and lists come from the live signals alone).
 
     Raises:
         ValueError: naming the variable that is missing or wrong.
@@ -46,6 +49,7 @@ def settings_from_env(env: Mapping[str, str]) -> ServerSettings:
         int(_number(env, "RECSYS_RATE_LIMIT_RPM", 600)),
         int(_number(env, "RECSYS_RATE_BURST", 60)),
         _number(env, "RECSYS_DECISION_SAMPLE_RATE", 1.0),
+        model_folder=Path(env["RECSYS_MODEL_DIR"]).absolute() if env.get("RECSYS_MODEL_DIR") else None,
     )
 
 

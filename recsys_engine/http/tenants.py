@@ -36,8 +36,14 @@ class Tenants:
         with self._lock:
             engine = self._engines.get(key)
             if engine is None:
-                rate = self._settings.decision_sample_rate
-                engine = Engine(self._database, org_id, namespace, self._clock, decision_sample_rate=rate)
+                engine = Engine(
+                    self._database,
+                    org_id,
+                    namespace,
+                    self._clock,
+                    decision_sample_rate=self._settings.decision_sample_rate,
+                    model_folder=self._settings.model_folder,
+                )
                 self._engines[key] = engine
                 if len(self._engines) > self._settings.max_tenants:
                     _, closing = self._engines.popitem(last=False)

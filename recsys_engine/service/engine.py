@@ -1,14 +1,15 @@
 """The verbs of the contract for one organisation and namespace."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection
 
 from recsys_engine.contract import (
@@ -38,8 +39,9 @@ from recsys_engine.service.archive import Archive
 from recsys_engine.service.bandit import Bandit
 from recsys_engine.service.control import Control
 from recsys_engine.service.decision_log import DecisionLog
+from recsys_engine.service.explain import missing_verdict
 from recsys_engine.service.intake import MAX_HISTORY_PER_CALL, check_candidates, check_size, new_id
-from recsys_engine.service.models import ModelFile
+from recsys_engine.service.models import Learning, ModelFile
 from recsys_engine.service.ranking import Ranking, Served
 from recsys_engine.service.replica import Heartbeat, Replica
 from recsys_engine.service.settings import (
@@ -50,17 +52,15 @@ from recsys_engine.service.settings import (
     settings_from,
     shortest_half_life_ms,
 )
+from recsys_engine.service.snapshots import Snapshots
 from recsys_engine.service.steering import Steering
 from recsys_engine.signals.ranking.from_state import Lessons, lessons_from
 from recsys_engine.signals.state import LiveState
-from recsys_engine.stages.filters import why_refused
 from recsys_engine.store.database import Database, head, lock_head, move_head, tenant_id
 from recsys_engine.store.documents import all_documents, put_document
 from recsys_engine.store.ingest import Appended, append_events, to_us, upsert_items, upsert_users
 from recsys_engine.store.log import append_operation
-
-if TYPE_CHECKING:
-    from recsys_engine.signals.learned import FittedModel
+from recsys_engine.store.snapshots import SnapshotFolder
 
 MAX_TAIL_LAG_S = 5.0
 
@@ -84,18 +84,18 @@ class Engine:
         self._database = database
         self._org_id = org_id
         self._namespace = namespace
-        self._clock = clock
+        self.now = clock
         self._setup = threading.Lock()
         self._tenant: int | None = None
         self._replica: Replica | None = None
         self._stored = StoredSettings()
         self._model_folder = model_folder
-        self._model_file: ModelFile | None = None
-        self._model: FittedModel | None = None
+        self._learning: Learning | None = None
+        self._snapshots: Snapshots | None = None
         self._steering = Steering(self._stored)
         self._ranking: Ranking | None = None
         self.decisions = DecisionLog(namespace, decision_sample_rate, self.reading, self.writing)
-        self.archive = Archive(self.reading, self.writing, self.decisions, self.catch_up)
+        self.archive = Archive(self.reading, self.writing, self.decisions, self._follow_deletion)
         self.control = Control(self)
         self.bandit = Bandit(self.control.policies, self.reading, self.writing, clock, self.decisions.user_hash)
         self._heart = Heartbeat(self._beat)
@@ -107,22 +107,21 @@ class Engine:
         check_size(batch, MAX_ITEMS_PER_CALL, "items")
         for index, item in enumerate(batch):
             check_item(item, index)
-        if batch:
-            with self._database.write() as connection:
-                upsert_items(connection, self._tenant_of(connection), batch, self._clock())
-            self.catch_up()
-        return BatchResult(len(batch))
+        return self._upsert(partial(upsert_items, batch=batch), len(batch))
 
     def upsert_users(self, batch: Sequence[User]) -> BatchResult:
         """Insert or update users; the whole batch is checked before anything is written."""
         check_size(batch, MAX_USERS_PER_CALL, "users")
         for index, user in enumerate(batch):
             check_user(user, index)
-        if batch:
+        return self._upsert(partial(upsert_users, batch=batch), len(batch))
+
+    def _upsert(self, write: Callable[..., int], count: int) -> BatchResult:
+        if count:
             with self._database.write() as connection:
-                upsert_users(connection, self._tenant_of(connection), batch, self._clock())
+                write(connection, self._tenant_of(connection), now=self.now())
             self.catch_up()
-        return BatchResult(len(batch))
+        return BatchResult(count)
 
     def send_events(self, batch: Sequence[Event]) -> EventsResult:
         """Append events, each judged alone; this process's next list already knows them."""
@@ -152,7 +151,7 @@ class Engine:
         with self._database.write() as connection:
             tenant = self._tenant_of(connection)
             half_life_ms = shortest_half_life_ms(self._settings(connection))
-            return append_events(connection, tenant, batch, self._clock(), half_life_ms)
+            return append_events(connection, tenant, batch, self.now(), half_life_ms)
 
     # -- ranking ---------------------------------------------------------------------------------------------------
 
@@ -174,17 +173,7 @@ class Engine:
     def explain_missing(self, request: RecommendRequest, item_id: str) -> MissingVerdict:
         """At which stage an item falls out of this request's list, and why; or the rank it gets."""
         served = self.serve(request, is_detailed=True)
-        rank = next((place.rank for place in served.answer.items if place.item_id == item_id), None)
-        if rank is not None:
-            return MissingVerdict(item_id, "served", "listed", rank)
-        item = self.live_state().catalog.index.get(item_id)
-        if item is None:
-            return MissingVerdict(item_id, "catalog", "unknown_item")
-        stage, reason = served.outcome.trace.dropped.get(item, ("", ""))
-        if stage:
-            return MissingVerdict(item_id, stage, reason)
-        refused = [name for name, mask in why_refused(served.query.shelf, served.limits, np.array([item])) if mask[0]]
-        return MissingVerdict(item_id, *(("filters", refused[0]) if refused else ("candidates", "not_retrieved")))
+        return missing_verdict(served, self.live_state().catalog, item_id)
 
     def similar(self, item_id: str, k: int) -> SimilarItems:
         """Available neighbours of an item, best first; empty when it is unknown."""
@@ -210,7 +199,7 @@ class Engine:
         check_request(request)
         replica = self._live()
         request_id = request.request_id or new_id()
-        now = self._clock()
+        now = self.now()
         with replica.lock:
             state = replica.state()
             if self._ranking is None:
@@ -242,7 +231,7 @@ class Engine:
         """Set weights and half-lives; a changed half-life rebuilds the counters."""
         for config in types:
             check_event_type(config)
-        now_us = to_us(self._clock())
+        now_us = to_us(self.now())
 
         def change(connection: Connection, tenant: int) -> None:
             for config in types:
@@ -269,10 +258,6 @@ class Engine:
         """The live state; hold no reference across calls."""
         return self._live().state()
 
-    def now(self) -> datetime:
-        """The engine's clock."""
-        return self._clock()
-
     # -- operations ------------------------------------------------------------------------------------------------
 
     def health(self) -> Health:
@@ -288,7 +273,7 @@ class Engine:
         except EngineUnavailableError as error:
             return Health("degraded", ("database",), {"database": str(error)})
         last = self._live().last_tail
-        lag_s = max((self._clock() - last).total_seconds(), 0.0) if last and state.seq < seq else 0.0
+        lag_s = max((self.now() - last).total_seconds(), 0.0) if last and state.seq < seq else 0.0
         details = {"log_seq": seq, "applied_seq": state.seq, "lag_s": lag_s, "items": state.catalog.size}
         return Health("degraded", ("tail",), details) if lag_s > MAX_TAIL_LAG_S else Health("ok", (), details)
 
@@ -304,21 +289,24 @@ class Engine:
         Takes minutes on a large log and is meant for a nightly job; every process on the folder picks the result up.
         """
         lessons = self.lessons()
-        if self._model_file is None or not len(lessons.orders.item):
+        if self._learning is None or not self._learning.refit(lessons, self.now().timestamp()):
             return False
-        self._model_file.refit(lessons, self._clock().timestamp())
         self.refresh_model()
+        self.snapshot()
         return True
 
     def refresh_model(self) -> None:
         """Take over a model some process refitted since, now instead of within the next beat; requests go on."""
-        model = self._model_file.newer() if self._model_file is not None else None
-        if model is None:
+        if self._learning is None or not self._learning.refresh():
             return
-        self._model = model
         if self._replica is not None and self._ranking is not None:
             with self._replica.lock:
-                self._ranking.learned.use(model)
+                self._learning.install(self._ranking)
+
+    def snapshot(self) -> bool:
+        """Write the state to the model folder now, so that the next start need not read the log; false if not done."""
+        replica = self._live()
+        return self._snapshots is not None and self._snapshots.save(replica.frozen())
 
     def catch_up(self) -> None:
         """Apply what other processes wrote, now instead of within the next beat."""
@@ -328,6 +316,8 @@ class Engine:
     def close(self) -> None:
         """Stop the background thread and write what is buffered."""
         self._heart.stop()
+        if self._snapshots is not None:
+            self._snapshots.finish()
         self.decisions.flush()
 
     def _live(self) -> Replica:
@@ -343,22 +333,24 @@ class Engine:
         with self._database.write() as connection:
             tenant = self._tenant_of(connection)
         if self._model_folder is not None:
-            self._model_file = ModelFile(self._model_folder, tenant)
+            self._learning = Learning(ModelFile(self._model_folder, tenant))
+            self._snapshots = Snapshots(SnapshotFolder(self._model_folder, tenant), self._database.write)
         return Replica(
             self._database,
             tenant,
-            clock=self._clock,
+            clock=self.now,
             counters=lambda connection, _, epoch_ms: counter_settings(self._settings(connection), epoch_ms),
             on_built=self._install,
             on_settings=self._reload,
             user_hash=self.decisions.user_hash,
+            snapshots=self._snapshots,
         )
 
     def _install(self, state: LiveState) -> None:
         self._ranking = Ranking(state)
-        self.refresh_model()
-        if self._model is not None:
-            self._ranking.learned.use(self._model)
+        if self._learning is not None:
+            self._learning.refresh()
+            self._learning.install(self._ranking)
 
     def _reload(self, connection: Connection) -> None:
         stored = self._settings(connection)
@@ -372,6 +364,14 @@ class Engine:
         self.decisions.flush()
         self.catch_up()
         self.refresh_model()
+        if self._replica is not None:
+            self._replica.keep_snapshot()
+
+    def _follow_deletion(self) -> None:
+        """What was deleted must not wait on this machine's disk until a replica hears of it."""
+        if self._model_folder is not None and self._tenant is not None:
+            SnapshotFolder(self._model_folder, self._tenant).drop_before(sys.maxsize)
+        self.catch_up()
 
     @contextmanager
     def reading(self) -> Iterator[tuple[Connection, int]]:

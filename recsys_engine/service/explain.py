@@ -1,11 +1,19 @@
 """Why an item is where it is, in words and in numbers that add up."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from recsys_engine.contract.control import MissingVerdict
 from recsys_engine.domain import Choice, Query, RuleEffects
 from recsys_engine.pipeline import FILL, Outcome
+from recsys_engine.signals.catalog import Catalog
 from recsys_engine.signals.sources import PairSource
+from recsys_engine.stages.filters import why_refused
+
+if TYPE_CHECKING:
+    from recsys_engine.service.ranking import Served
 
 _FEATURE_REASONS = {
     "co_visitation_raw": "co_visitation",
@@ -79,3 +87,18 @@ def _history_shares(item: int, query: Query, pairs: Mapping[str, PairSource]) ->
         if found:
             shares[name] = [{"item_id": query.shelf.ids[anchor], "raw": raw} for anchor, raw in found[:ANCHOR_SHARES]]
     return shares
+
+
+def missing_verdict(served: "Served", catalog: Catalog, item_id: str) -> MissingVerdict:
+    """At which stage an item fell out of a detailed run, and why; or the rank it got."""
+    rank = next((place.rank for place in served.answer.items if place.item_id == item_id), None)
+    if rank is not None:
+        return MissingVerdict(item_id, "served", "listed", rank)
+    item = catalog.index.get(item_id)
+    if item is None:
+        return MissingVerdict(item_id, "catalog", "unknown_item")
+    stage, reason = served.outcome.trace.dropped.get(item, ("", ""))
+    if stage:
+        return MissingVerdict(item_id, stage, reason)
+    refused = [name for name, mask in why_refused(served.query.shelf, served.limits, np.array([item])) if mask[0]]
+    return MissingVerdict(item_id, *(("filters", refused[0]) if refused else ("candidates", "not_retrieved")))

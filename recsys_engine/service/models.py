@@ -8,10 +8,38 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from recsys_engine.service.ranking import Ranking
 from recsys_engine.signals.learned import FittedModel, fit_model
 from recsys_engine.signals.ranking.from_state import Lessons
 
 log = logging.getLogger(__name__)
+
+
+class Learning:
+    """The learned model of one tenant: who refits it, and which one this process answers with."""
+
+    def __init__(self, file: "ModelFile") -> None:
+        self._file = file
+        self._model: FittedModel | None = None
+
+    def refit(self, lessons: Lessons, now_s: float) -> bool:
+        """Learn anew in a side process; false when there is no purchase to learn from."""
+        if not len(lessons.orders.item):
+            return False
+        self._file.refit(lessons, now_s)
+        return True
+
+    def refresh(self) -> bool:
+        """Read a model some process has put there since; true when there is one."""
+        model = self._file.newer()
+        if model is not None:
+            self._model = model
+        return model is not None
+
+    def install(self, ranking: Ranking) -> None:
+        """Let a ranking answer with the model, if there is one."""
+        if self._model is not None:
+            ranking.learned.use(self._model)
 
 
 class ModelFile:

@@ -9,11 +9,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from recsys_engine.contract.errors import EngineUnavailableError
+from recsys_engine.service.snapshots import Snapshots
 from recsys_engine.signals.build import load_events
 from recsys_engine.signals.state import CounterSettings, LiveState
 from recsys_engine.store import log as log_store
 from recsys_engine.store.database import Database, head
 from recsys_engine.store.log import EventRow, Operation
+from recsys_engine.store.snapshots import ERASING
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class Replica:
         on_built: Callable[[LiveState], None],
         on_settings: Callable[[Connection], None],
         user_hash: Callable[[str], str],
+        snapshots: Snapshots | None = None,
     ) -> None:
         self.lock = threading.RLock()
         self._database = database
@@ -46,6 +49,7 @@ class Replica:
         self._on_built = on_built
         self._on_settings = on_settings
         self._user_hash = user_hash
+        self._snapshots = snapshots
         self._state: LiveState | None = None
         self._epoch_ms = 0
         self.last_tail: datetime | None = None
@@ -96,7 +100,21 @@ class Replica:
 
     def _apply_batch(self, connection: Connection, state: LiveState, seq: int) -> bool:
         """Apply the next rows; False when the counters must be built anew."""
-        after = state.seq
+        rows, until = self._next_rows(connection, state.seq, seq)
+        if rows is None:
+            return False
+        for start in range(0, len(rows), APPLY_CHUNK):
+            with self.lock:
+                if self._state is not state:  # rebuilt meanwhile by another thread
+                    state.seq = seq
+                    return True
+                self._apply_rows(connection, state, rows[start : start + APPLY_CHUNK])
+        with self.lock:
+            state.seq = max(state.seq, until)
+        return True
+
+    def _next_rows(self, connection: Connection, after: int, seq: int) -> tuple[list[tuple[int, Any]] | None, int]:
+        """Rows after a number, in order, and the number they reach; no rows when the counters must be built anew."""
         events = log_store.events_after(connection, self._tenant, after)
         until = events[-1].seq if len(events) == log_store.TAIL_BATCH else seq
         rows: list[tuple[int, Any]] = [(event.seq, event) for event in events]
@@ -104,20 +122,14 @@ class Replica:
         rows += [(row[0], row) for row in log_store.users_after(connection, self._tenant, after)]
         rows += [(row.seq, row) for row in log_store.operations_after(connection, self._tenant, after)]
         if any(isinstance(row, Operation) and row.kind == "rebuild" for _, row in rows):
-            return False
-        rows = sorted((row for row in rows if row[0] <= until), key=lambda row: row[0])
-        for start in range(0, len(rows), APPLY_CHUNK):
-            with self.lock:
-                if self._state is not state:  # rebuilt meanwhile by another thread
-                    state.seq = seq
-                    return True
-                for row_seq, row in rows[start : start + APPLY_CHUNK]:
-                    if row_seq > state.seq:
-                        self._apply(connection, state, row)
-                        state.seq = row_seq
-        with self.lock:
-            state.seq = max(state.seq, until)
-        return True
+            return None, until
+        return sorted((row for row in rows if row[0] <= until), key=lambda row: row[0]), until
+
+    def _apply_rows(self, connection: Connection, state: LiveState, rows: Sequence[tuple[int, Any]]) -> None:
+        for row_seq, row in rows:
+            if row_seq > state.seq:
+                self._apply(connection, state, row)
+                state.seq = row_seq
 
     def _apply(self, connection: Connection, state: LiveState, row: Any) -> None:
         if isinstance(row, EventRow):
@@ -131,6 +143,8 @@ class Replica:
 
     def _operate(self, connection: Connection, state: LiveState, operation: Operation) -> None:
         payload = operation.payload
+        if operation.kind in ERASING and self._snapshots is not None:
+            self._snapshots.drop_before(operation.seq)
         if operation.kind == "items_deleted":
             for item_id in payload["ids"]:
                 state.catalog.remove(item_id)
@@ -162,19 +176,45 @@ class Replica:
         with self._database.read() as connection:
             seq, epoch_ms = head(connection, self._tenant)
             self._on_settings(connection)
-            state = LiveState(self._counters(connection, self._tenant, epoch_ms))
-            for row in log_store.items_after(connection, self._tenant, 0):
-                state.catalog.put(row)
-            for _, user_id, traits in log_store.users_after(connection, self._tenant, 0):
-                state.traits[user_id] = traits
-            load_events(state, log_store.all_events(connection, self._tenant, seq))
-        state.seq = seq
+            settings = self._counters(connection, self._tenant, epoch_ms)
+            state = self._from_snapshot(connection, settings, seq) or self._from_log(connection, settings, seq)
         self._epoch_ms = epoch_ms
         self._on_built(state)
         self._state = state
         self.last_tail = self._clock()
         log.info("engine_state_built", extra={"seq": seq, "items": state.catalog.size})
         return state
+
+    def _from_snapshot(self, connection: Connection, settings: CounterSettings, seq: int) -> LiveState | None:
+        state = self._snapshots.load(connection, settings, seq) if self._snapshots is not None else None
+        while state is not None and state.seq < seq:
+            rows, until = self._next_rows(connection, state.seq, seq)
+            if rows is None:
+                return None
+            self._apply_rows(connection, state, rows)
+            state.seq = until
+        return state
+
+    def _from_log(self, connection: Connection, settings: CounterSettings, seq: int) -> LiveState:
+        state = LiveState(settings)
+        for row in log_store.items_after(connection, self._tenant, 0):
+            state.catalog.put(row)
+        for _, user_id, traits in log_store.users_after(connection, self._tenant, 0):
+            state.traits[user_id] = traits
+        load_events(state, log_store.all_events(connection, self._tenant, seq))
+        state.seq = seq
+        return state
+
+    def keep_snapshot(self) -> None:
+        """Write a snapshot in the background when the last one has fallen behind."""
+        state = self._state
+        if self._snapshots is not None and state is not None:
+            self._snapshots.keep_recent(state.seq, self.frozen)
+
+    def frozen(self) -> LiveState:
+        """A copy of the state as it is now, that later rows leave alone."""
+        with self.lock:
+            return self.state().frozen()
 
 
 class Heartbeat:

@@ -2,18 +2,35 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from copy import copy
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
 from recsys_engine.contract.limits import EMBEDDING_DIM
 from recsys_engine.domain import BoolArray, IntArray, Shelf
+from recsys_engine.signals.packing import Arrays, packed, unpacked
 
 _FIRST_CAPACITY = 256
 TAG_SLOTS = 24
 """Tags per item that count for similarity and profiles; constraints look at all of them."""
 TAG_STEP = 8
 """The shelf shows only as many slots as some item fills, rounded up to a multiple of this."""
+_COLUMNS = (
+    "_available",
+    "_price",
+    "_brand",
+    "_category",
+    "_parent",
+    "_created_s",
+    "_tags",
+    "_facet",
+    "_tie",
+    "_embedding_row",
+)
+"""Arrays with a row per item."""
+_CODES = ("brands", "categories", "parents", "tag_codes")
 BRAND_PREFIXES = ("brand:",)
 CATEGORY_PREFIXES = ("category:", "cat:")
 
@@ -35,6 +52,11 @@ class Codes:
     def known(self, name: str) -> int | None:
         return self._codes.get(name)
 
+    def load(self, names: list[str]) -> None:
+        """Take over names in the order of their codes."""
+        self.names = names
+        self._codes = {name: code for code, name in enumerate(names)}
+
 
 class Catalog:
     """Applies item rows. Items seen only in events get an index too, but are never available."""
@@ -55,6 +77,7 @@ class Catalog:
         self._created_s = np.zeros(_FIRST_CAPACITY)
         self._tags = np.full((_FIRST_CAPACITY, TAG_SLOTS), -1, np.int32)
         self._facet = np.zeros((_FIRST_CAPACITY, TAG_SLOTS), bool)
+        self._tie = np.zeros(_FIRST_CAPACITY, np.int64)
         self._width = TAG_STEP
         self._embedding_row = np.full(_FIRST_CAPACITY, -1, np.int64)
         self._embeddings = np.zeros((0, EMBEDDING_DIM), np.float32)
@@ -71,6 +94,7 @@ class Catalog:
             known = self.index[item_id] = len(self._ids)
             self._ids.append(item_id)
             self._reserve(known + 1)
+            self._tie[known] = int.from_bytes(blake2b(item_id.encode(), digest_size=8).digest(), "big", signed=True)
         return known
 
     def shelf(self) -> Shelf:
@@ -86,10 +110,64 @@ class Catalog:
             self._created_s[:n],
             self._tags[:n, : self._width],
             self._facet[:n, : self._width],
-            len(self.tag_codes.names),
+            self.tag_codes.names,
+            self._tie[:n],
             self._embedding_row[:n],
             self._embeddings[: self._embedded],
         )
+
+    def frozen(self) -> "Catalog":
+        """A copy that later rows leave alone, for ``arrays`` at leisure."""
+        still = copy(self)
+        for name in _COLUMNS:
+            setattr(still, name, getattr(self, name)[: self.size].copy())
+        for name in _CODES:
+            setattr(still, name, copy(getattr(self, name)))
+            getattr(still, name).names = list(getattr(self, name).names)
+        for name, value in (
+            ("_ids", list(self._ids)),
+            ("_tags_of", dict(self._tags_of)),
+            ("_embeddings", self._embeddings[: self._embedded].copy()),
+        ):
+            setattr(still, name, value)
+        return still
+
+    def arrays(self) -> Arrays:
+        """Everything ``load`` needs, as views."""
+        n = self.size
+        held = [self._tags_of.get(index, ()) for index in range(n)]
+        lengths = np.fromiter(map(len, held), np.int64, n)
+        codes = np.fromiter((code for row in held for code in row), np.int64, int(lengths.sum()))
+        columns = {name.strip("_"): getattr(self, name)[:n] for name in _COLUMNS}
+        names = {name: packed(getattr(self, name).names) for name in _CODES}
+        return {
+            **columns,
+            **names,
+            "ids": packed(self._ids),
+            "tag_lengths": lengths,
+            "tag_members": codes,
+            "embeddings": self._embeddings[: self._embedded],
+            "counts": np.array([self._width, self.version]),
+        }
+
+    def load(self, arrays: Arrays) -> None:
+        """Take over what ``arrays`` gave, in an empty catalogue."""
+        self._ids = unpacked(arrays["ids"])
+        self.index = {item_id: index for index, item_id in enumerate(self._ids)}
+        self._reserve(len(self._ids))
+        for name in _COLUMNS:
+            getattr(self, name)[: len(self._ids)] = arrays[name.strip("_")]
+        for name in _CODES:
+            getattr(self, name).load(unpacked(arrays[name]))
+        ends = np.cumsum(arrays["tag_lengths"]).tolist()
+        codes = arrays["tag_members"].tolist()
+        for index, (begin, end) in enumerate(zip([0, *ends], ends, strict=False)):
+            row = self._tags_of[index] = tuple(codes[begin:end])
+            for code in row:
+                self.items_with_tag.setdefault(code, set()).add(index)
+        self._embeddings = arrays["embeddings"]
+        self._embedded = len(self._embeddings)
+        self._width, self.version = (int(count) for count in arrays["counts"])
 
     def put(self, row: Any) -> int:
         """Apply one row of the items table; returns the index."""
@@ -188,6 +266,7 @@ class Catalog:
         for name in ("_brand", "_category", "_parent", "_embedding_row"):
             setattr(self, name, np.concatenate([getattr(self, name), np.full(room, -1, np.int64)]))
         self._created_s = np.concatenate([self._created_s, np.zeros(room)])
+        self._tie = np.concatenate([self._tie, np.zeros(room, np.int64)])
         self._tags = np.concatenate([self._tags, np.full((room, TAG_SLOTS), -1, np.int32)])
         self._facet = np.concatenate([self._facet, np.zeros((room, TAG_SLOTS), bool)])
 

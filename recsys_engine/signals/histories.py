@@ -3,6 +3,7 @@
 import numpy as np
 
 from recsys_engine.domain import EMPTY_HISTORY, FloatArray, History, IntArray
+from recsys_engine.signals.packing import Arrays, packed, unpacked
 
 # Columns of a user's matrix. Everything fits a float64 exactly (basket codes have 48 bits).
 ITEM, TS_MS, TYPE, VALUE, BASKET = range(5)
@@ -32,6 +33,31 @@ class Histories:
         order = np.argsort(users, kind="stable")
         self._base = np.ascontiguousarray(rows[order])
         self._offsets = np.concatenate([[0], np.cumsum(np.bincount(users, minlength=len(self.user_ids)))])
+        self._own.clear()
+
+    def frozen(self) -> "Histories":
+        """A copy that later events leave alone: rows are only ever added behind the size kept here."""
+        still = Histories()
+        still.user_ids, still._base, still._offsets = list(self.user_ids), self._base, self._offsets
+        still._own = dict(self._own)
+        return still
+
+    def arrays(self) -> Arrays:
+        """Everything ``take`` needs. Users without an event are left out: nothing of an erased person is kept."""
+        counts = np.zeros(len(self.user_ids), np.int64)
+        counts[: len(self._offsets) - 1] = np.diff(self._offsets)
+        for user, (_, size) in self._own.items():
+            counts[user] = size
+        users = np.flatnonzero(counts).tolist()
+        rows = np.concatenate([self._base[:0], *(self.rows(user) for user in users)])
+        offsets = np.concatenate([[0], np.cumsum(counts[users])])
+        return {"user_ids": packed([self.user_ids[user] for user in users]), "rows": rows, "offsets": offsets}
+
+    def take(self, arrays: Arrays) -> None:
+        """Take over what ``arrays`` gave."""
+        self.user_ids = unpacked(arrays["user_ids"])
+        self.user_index = {user_id: user for user, user_id in enumerate(self.user_ids)}
+        self._base, self._offsets = arrays["rows"], arrays["offsets"]
         self._own.clear()
 
     def rows(self, user: int) -> FloatArray:

@@ -86,7 +86,7 @@ class LearnedSource:
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         items, scores = self._answer(query)
-        return items[np.lexsort((items, -scores))][:limit]
+        return items[np.lexsort((query.shelf.ties[items], -scores))][:limit]
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         known, scores = self._answer(query)

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from recsys_engine.domain import FloatArray, IntArray
 from recsys_engine.signals.decay import read_factor
+from recsys_engine.signals.packing import Arrays
 
 _FIRST_CAPACITY = 1024
 _MINUTE_MS = 60_000
@@ -47,6 +48,40 @@ class PairCounts:
         """Take over the marginals."""
         self.totals = np.zeros(max(size, _FIRST_CAPACITY), np.int64)
         np.add.at(self.totals, items, weights)
+        self._norms.clear()
+
+    def frozen(self) -> "PairCounts":
+        """A copy that later pairs leave alone; the base is shared, it is never written to."""
+        still = PairCounts(self.epoch_ms, self.half_life_ms)
+        still._starts, still._partners, still._counts = self._starts, self._partners, self._counts
+        still.totals = self.totals.copy()
+        still._delta = {left: dict(row) for left, row in self._delta.items()}
+        return still
+
+    def arrays(self) -> Arrays:
+        """Everything ``take`` needs, as views."""
+        rows = self._delta.items()
+        lengths = np.fromiter((len(row) for _, row in rows), np.int64, len(rows))
+        many = int(lengths.sum())
+        return {
+            "totals": self.totals,
+            "starts": self._starts,
+            "partners": self._partners,
+            "counts": self._counts,
+            "fresh_left": np.repeat(np.fromiter(self._delta, np.int64, len(rows)), lengths),
+            "fresh_right": np.fromiter((right for _, row in rows for right in row), np.int64, many),
+            "fresh_counts": np.fromiter((count for _, row in rows for count in row.values()), np.int64, many),
+        }
+
+    def take(self, arrays: Arrays) -> None:
+        """Take over what ``arrays`` gave."""
+        self.totals = arrays["totals"]
+        self._starts, self._partners, self._counts = arrays["starts"], arrays["partners"], arrays["counts"]
+        self._delta.clear()
+        columns = (arrays[name].tolist() for name in ("fresh_left", "fresh_right", "fresh_counts"))
+        for left, right, count in zip(*columns, strict=True):
+            self._delta.setdefault(left, {})[right] = count
+        self._merged.clear()
         self._norms.clear()
 
     def add(self, left: int, right: int, weight: int) -> None:

@@ -1,10 +1,13 @@
 """Decayed popularity per event type and item, with a short and a long window for the trend."""
 
+from copy import copy
+
 import numpy as np
 import numpy.typing as npt
 
 from recsys_engine.domain import FloatArray
 from recsys_engine.signals.decay import DAY_MS, quantities, quantity, read_factor, weight_at, weights_at
+from recsys_engine.signals.packing import Arrays
 
 TREND_SHORT_MS = 7 * DAY_MS
 TREND_LONG_MS = 120 * DAY_MS
@@ -26,6 +29,23 @@ class Popularity:
         self.type_rows: dict[int, int] = {type_: type_ for type_ in range(_TYPES)}
         self.cells = np.zeros((3, _TYPES, _FIRST_CAPACITY), np.int64)
         self.version = 0
+
+    def frozen(self) -> "Popularity":
+        """A copy that later events leave alone."""
+        still = copy(self)
+        still.type_rows, still.cells = dict(self.type_rows), self.cells.copy()
+        return still
+
+    def arrays(self) -> Arrays:
+        """Everything ``load`` needs, as views."""
+        rows = np.array(list(self.type_rows.items()), np.int64)
+        return {"cells": self.cells, "type_rows": rows, "version": np.array([self.version])}
+
+    def load(self, arrays: Arrays) -> None:
+        """Take over what ``arrays`` gave."""
+        self.cells = arrays["cells"]
+        self.type_rows = dict(arrays["type_rows"].tolist())
+        self.version = int(arrays["version"][0])
 
     def half_life_ms(self, type_: int) -> int:
         return self.half_lives_ms.get(type_, self.default_half_life_ms)

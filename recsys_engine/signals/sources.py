@@ -1,6 +1,7 @@
 """The live signals behind the common face: each finds candidates and scores any items."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -27,15 +28,15 @@ CONTENT_PROFILE_ITEMS = 20
 _NOTHING: IntArray = np.empty(0, np.int64)
 
 
-def top(scores: FloatArray, limit: int) -> IntArray:
-    """Indices of the ``limit`` largest positive scores, best first, ties by lowest index."""
+def top(scores: FloatArray, limit: int, ties: IntArray) -> IntArray:
+    """Indices of the ``limit`` largest positive scores, best first; equal ones by ``ties``, ascending."""
     if len(scores) > 4 * limit:
         part = np.argpartition(-scores, limit)[:limit]
         cut = scores[part].min()
         part = np.flatnonzero(scores >= cut) if cut > 0 else np.flatnonzero(scores > 0)
     else:
         part = np.flatnonzero(scores > 0)
-    return part[np.lexsort((part, -scores[part]))][:limit]
+    return part[np.lexsort((ties[part], -scores[part]))][:limit]
 
 
 def looked_up(known: IntArray, values: FloatArray, items: IntArray) -> FloatArray:
@@ -71,7 +72,7 @@ class PopularitySource:
         self._refresh(query)
         if self._reach < reach:
             self._reach = max(reach, PROFILE_REACH)
-            self._order = top(np.where(query.shelf.available, self._scores, 0.0), self._reach)
+            self._order = top(np.where(query.shelf.available, self._scores, 0.0), self._reach, query.shelf.ties)
         return self._order
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
@@ -115,7 +116,7 @@ class PairSource:
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         self._spread(query)
-        return self._touched[top(self._values[self._touched], limit)]
+        return self._touched[top(self._values[self._touched], limit, query.shelf.ties[self._touched])]
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         self._spread(query)
@@ -168,7 +169,7 @@ class RawCoVisitSource:
         self._pairs = pairs
 
     def candidates(self, query: Query, limit: int) -> IntArray:
-        return top(self._dense(query), limit)
+        return top(self._dense(query), limit, query.shelf.ties)
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         return self._dense(query)[items]
@@ -194,7 +195,7 @@ class RepurchaseSource:
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         items, scores = self._own(query)
-        return items[np.lexsort((items, -scores))][:limit]
+        return items[np.lexsort((query.shelf.ties[items], -scores))][:limit]
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         return looked_up(*self._own(query), items)
@@ -240,7 +241,7 @@ class TagProfileSource:
         if reach is not self._reach:
             self._reach = reach
             self._reach_tags = np.ascontiguousarray(query.shelf.tags[reach[:PROFILE_REACH]].T)
-        return reach[top(_overlap(profile, self._reach_tags), limit)]
+        return reach[top(_overlap(profile, self._reach_tags), limit, query.shelf.ties[reach])]
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         profile = self.profile(query)
@@ -260,7 +261,7 @@ class TagProfileSource:
             strength = _strengths(settings.type_weights, types)
             np.add.at(weights, tags[items], strength[:, None])
             weights[-1] = 0.0
-            weights = _only_top(weights, settings.profile_top_n)
+            weights = _only_top(weights, settings.profile_top_n, query.shelf.tag_names)
         self._memo = (query, weights)
         return weights
 
@@ -283,13 +284,15 @@ def _strengths(type_weights: Mapping[int, float], types: IntArray) -> FloatArray
     return table[types]
 
 
-def _only_top(weights: FloatArray, count: int) -> FloatArray:
-    if np.count_nonzero(weights) > count:
-        keep = top(weights, count)
+def _only_top(weights: FloatArray, count: int, names: Sequence[str]) -> FloatArray:
+    """The heaviest tags, made to sum to 1; equal weights by name, the sum exact: no replica's code order shows."""
+    held = np.flatnonzero(weights).tolist()
+    if len(held) > count:
+        keep = sorted(held, key=lambda code: (-weights[code], names[code]))[:count]
         thin = np.zeros_like(weights)
         thin[keep] = weights[keep]
-        weights = thin
-    total = weights.sum()
+        weights, held = thin, keep
+    total = math.fsum(weights[held].tolist())
     return weights / total if total > 0 else weights
 
 
@@ -303,7 +306,7 @@ class ContentSource:
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         dense = self._dense(query)
-        return _NOTHING if dense is None else top(dense, limit)
+        return _NOTHING if dense is None else top(dense, limit, query.shelf.ties)
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         dense = self._dense(query)

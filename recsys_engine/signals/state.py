@@ -1,6 +1,7 @@
 """The live state of one tenant in one process: a pure function of a prefix of the log."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -11,12 +12,14 @@ from recsys_engine.signals.catalog import Catalog
 from recsys_engine.signals.decay import DAY_MS, weight_at
 from recsys_engine.signals.histories import ITEM, TS_MS, TYPE, VALUE, Histories
 from recsys_engine.signals.interactions import basket_partners, covisit_partners, recent_rows, sequence_partners
+from recsys_engine.signals.packing import Arrays, packed, part, under, unpacked
 from recsys_engine.signals.pairs import PairCounts
 from recsys_engine.signals.popularity import Popularity
 from recsys_engine.store.log import EventRow
 
 PAIR_HALF_LIFE_MS = 90 * DAY_MS
 SEQUENCE_HALF_LIFE_MS = 30 * DAY_MS
+PAIR_KINDS = ("covisit", "sequence", "basket")
 UNNAMED_ORDER_MS = 30 * 60_000
 """Purchases without an order id belong together when they fall into the same half hour."""
 
@@ -77,6 +80,35 @@ class LiveState:
                 self.traits[user_id] = traits
         for event in events:
             self.apply(event)
+
+    def frozen(self) -> "LiveState":
+        """A copy that later rows leave alone. Quick, so that whoever holds the lock keeps nobody waiting."""
+        still = copy(self)
+        still.traits = dict(self.traits)
+        for name in ("catalog", "histories", "popularity", *PAIR_KINDS):
+            setattr(still, name, getattr(self, name).frozen())
+        return still
+
+    def arrays(self) -> Arrays:
+        """The whole state as named arrays, for a frozen copy; ``load`` makes an equal state of them."""
+        return {
+            "seq": np.array([self.seq]),
+            "traits": packed(self.traits),
+            **under("catalog", self.catalog.arrays()),
+            **under("histories", self.histories.arrays()),
+            **under("popularity", self.popularity.arrays()),
+            **{name: array for kind in PAIR_KINDS for name, array in under(kind, getattr(self, kind).arrays()).items()},
+        }
+
+    def load(self, arrays: Arrays) -> None:
+        """Take over what ``arrays`` gave, in an empty state of the same settings."""
+        self.seq = int(arrays["seq"][0])
+        self.traits = unpacked(arrays["traits"])
+        self.catalog.load(part("catalog", arrays))
+        self.histories.take(part("histories", arrays))
+        self.popularity.load(part("popularity", arrays))
+        for kind in PAIR_KINDS:
+            getattr(self, kind).take(part(kind, arrays))
 
     def _count(self, earlier: FloatArray, row: Sequence[float], sign: int) -> None:
         item, ts_ms = int(row[ITEM]), int(row[TS_MS])

@@ -1,7 +1,7 @@
 """Choosing the order: relevance against similarity to what is already chosen, under caps.
 
 Greedy maximal marginal relevance (Carbonell & Goldstein 1998): each step takes the candidate with the largest
-``λ·s/max(s) − (1−λ)·max Jaccard(tags)``; ties go to the better score, then the lower item index. The step order is the
+``λ·s/max(s) − (1−λ)·max Jaccard(tags)``; ties go to the better score, then the earlier row. The step order is the
 list order.
 """
 

@@ -98,6 +98,15 @@ operations = Table(
     Column("payload", Text, nullable=False),
 )
 
+# Files that may be loaded instead of the log up to ``seq``.
+snapshots = Table(
+    "engine_snapshots",
+    metadata,
+    Column("tenant", Integer, primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+
 documents = Table(
     "engine_documents",
     metadata,

@@ -1,10 +1,16 @@
 """The live state: bulk equals live, forgetting equals never having seen, decay in whole numbers."""
 
+import io
+import json
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recsys_engine.contract.limits import EMBEDDING_DIM
+from recsys_engine.domain import Shelf
 from recsys_engine.signals.build import load_events
 from recsys_engine.signals.decay import DAY_MS, weight_at, weights_at
 from recsys_engine.signals.state import CounterSettings, LiveState
@@ -111,3 +117,72 @@ def test_weight_halves_each_half_life():
     assert weight_at(EPOCH_MS, EPOCH_MS, DAY_MS) == 2**20
     assert weight_at(EPOCH_MS + DAY_MS, EPOCH_MS, DAY_MS) == 2**21
     assert weight_at(EPOCH_MS - DAY_MS, EPOCH_MS, DAY_MS) == 2**19
+
+
+def stored_and_loaded(state):
+    """What a snapshot file would give back."""
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **state.frozen().arrays())
+    file.seek(0)
+    loaded = LiveState(state.settings)
+    loaded.load(dict(np.load(file, allow_pickle=False)))
+    return loaded
+
+
+def item_row(n):
+    tags = json.dumps([f"color:{n % 3}", "new"])
+    facts = {"available": n % 5 > 0, "price": n + 0.5, "brand": f"b{n % 2}", "category": None, "created_us": n}
+    vector = np.full(EMBEDDING_DIM, n + 1, "<f4").tobytes() if n % 2 else None
+    return SimpleNamespace(item_id=f"i{n}", tags=tags, props="{}", embedding=vector, **facts)
+
+
+def shelf_of(state):
+    """What a request sees of the catalogue."""
+    shelf = state.catalog.shelf()
+    return [value.tolist() if isinstance(value, np.ndarray) else value for value in map(shelf.__getattribute__, SHELF)]
+
+
+SHELF = [name for name in Shelf.__slots__ if name != "size"]
+
+
+@given(events, events, st.sampled_from(["", "ann", "nobody"]))
+@settings(max_examples=50, deadline=None)
+def test_a_stored_state_is_the_state_bit_for_bit_and_learns_on(first, second, forgotten):
+    rows = rows_of(first + second)
+    state = built(rows[: len(first) // 2])
+    for row in rows[len(first) // 2 : len(first)]:
+        state.apply(row)
+    for n in range(8):
+        state.catalog.put(item_row(n))
+    state.catalog.remove("i3")
+    state.forget_user(forgotten)
+    state.traits["bob"] = {"age": 3}
+
+    loaded = stored_and_loaded(state)
+
+    assert repr(shelf_of(loaded)) == repr(shelf_of(state))
+    assert (loaded.seq, loaded.traits, loaded.catalog.index) == (state.seq, state.traits, state.catalog.index)
+    for one in (state, loaded):
+        for row in rows[len(first) :]:
+            one.apply(row)
+        one.catalog.put(item_row(9))
+    assert cells(loaded) == cells(state)
+    assert repr(shelf_of(loaded)) == repr(shelf_of(state))
+    for user in state.histories.user_ids:
+        pair = [one.histories.history(user, 100) for one in (loaded, state)]
+        assert pair[0].items.tolist() == pair[1].items.tolist()
+        assert pair[0].ts_s.tolist() == pair[1].ts_s.tolist()
+
+
+def test_a_frozen_state_stands_still_and_names_nobody_who_was_erased():
+    rows = [EventRow(n, f"u{n % 2}", "i1", 3, 1.0, EPOCH_MS + n, f"o{n}", False) for n in range(1, 9)]
+    state = live(rows[:6])
+    state.forget_user("u0")
+    frozen = state.frozen()
+    before = cells(frozen)
+
+    for row in rows[6:]:
+        state.apply(row)
+
+    assert cells(frozen) == before != cells(state)
+    assert b"u0" not in b"".join(array.tobytes() for array in frozen.arrays().values())
