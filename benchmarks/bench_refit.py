@@ -2,9 +2,9 @@
 
     python -m benchmarks.bench_refit --data <folder with events.parquet and items.csv.gz> [--url postgresql://…/db]
 
-Starts run in a fresh process each. "Linear model" is the closed form on baskets, as the refit fits it; "refit" is everything:
-neighbours, past windows, rankers. Lists are served all through it; the peer of the lists during the refit is the same
-number of lists just before it.
+Starts run in a fresh process each. "Linear model" is the closed form on baskets, as the refit fits it;
+"refit" is everything: neighbours, past windows, rankers. Lists are served all through it; their peer is the lists just
+before it.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -79,7 +80,7 @@ def start(url, folder):
 
 def cold(url, folder):
     command = [sys.executable, "-m", "benchmarks.bench_refit", "--start", url, str(folder or "")]
-    took = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])  # noqa: S603
+    took = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
     return f"{took['wall_s']:5.2f} s wall  {took['cpu_s']:5.2f} s CPU"
 
 
@@ -103,7 +104,7 @@ def linear_alone(lessons):
     orders, tuning = lessons.orders, Tuning()
     age_days = (orders.basket_ts.max() - orders.basket_ts) / 86_400
     wall, cpu = time.perf_counter(), time.process_time()
-    model = ease_on_baskets(orders, age_days, tuning.ease_half_life, tuning.ease_ridge)
+    model = ease_on_baskets(orders, age_days, tuning.basket_half_life, tuning.basket_ridge)
     return len(model.items), time.perf_counter() - wall, time.process_time() - cpu
 
 

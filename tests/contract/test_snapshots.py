@@ -134,9 +134,7 @@ def test_changed_half_lives_make_a_snapshot_worthless(start, clock):
     assert answers(start()) == answers(start(folder=None)) == answers(writer)
 
 
-@pytest.mark.parametrize(
-    "harm", [lambda raw: raw[: len(raw) // 2], lambda raw: flipped(raw), lambda _: b"", lambda _: b"x"]
-)
+@pytest.mark.parametrize("harm", [lambda raw: raw[: len(raw) // 2], flipped, lambda _: b"", lambda _: b"x"])
 def test_a_damaged_snapshot_is_named_and_passed_over(start, clock, tmp_path, caplog, harm):
     writer = start()
     fill(writer, clock)
