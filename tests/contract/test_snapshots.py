@@ -134,6 +134,12 @@ def test_changed_half_lives_make_a_snapshot_worthless(start, clock):
     assert answers(start()) == answers(start(folder=None)) == answers(writer)
 
 
+def flipped(raw):
+    """One bit of the largest array turned: only the checksum can tell."""
+    place = raw.index(b"histories.rows") + 400
+    return raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]
+
+
 @pytest.mark.parametrize("harm", [lambda raw: raw[: len(raw) // 2], flipped, lambda _: b"", lambda _: b"x"])
 def test_a_damaged_snapshot_is_named_and_passed_over(start, clock, tmp_path, caplog, harm):
     writer = start()
@@ -145,12 +151,6 @@ def test_a_damaged_snapshot_is_named_and_passed_over(start, clock, tmp_path, cap
     with caplog.at_level(logging.WARNING):
         assert answers(start()) == answers(writer)
     assert "engine_snapshot_damaged" in building(caplog)
-
-
-def flipped(raw):
-    """One bit of the largest array turned: only the checksum can tell."""
-    place = raw.index(b"histories.rows") + 400
-    return raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]
 
 
 def test_a_snapshot_of_another_database_is_passed_over(start, clock, tmp_path, caplog, namespace):
