@@ -286,12 +286,14 @@ def _strengths(type_weights: Mapping[int, float], types: IntArray) -> FloatArray
 
 def _only_top(weights: FloatArray, count: int, names: Sequence[str]) -> FloatArray:
     """The heaviest tags, made to sum to 1; equal weights by name, the sum exact: no replica's code order shows."""
-    held = np.flatnonzero(weights).tolist()
+    held = np.flatnonzero(weights)
     if len(held) > count:
-        keep = sorted(held, key=lambda code: (-weights[code], names[code]))[:count]
+        cut = np.partition(weights[held], len(held) - count)[len(held) - count]
+        above, level = held[weights[held] > cut], held[weights[held] == cut].tolist()
+        held = np.concatenate([above, sorted(level, key=names.__getitem__)[: count - len(above)]]).astype(np.int64)
         thin = np.zeros_like(weights)
-        thin[keep] = weights[keep]
-        weights, held = thin, keep
+        thin[held] = weights[held]
+        weights = thin
     total = math.fsum(weights[held].tolist())
     return weights / total if total > 0 else weights
 
