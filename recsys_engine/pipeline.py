@@ -190,6 +190,9 @@ def _passed(job: Job, items: IntArray) -> BoolArray:
         if job.trace.is_detailed:
             _note_dropped(job, items[refused & passed], reason)
         passed &= ~refused
+    if job.trace.is_detailed:  # blocked items no generator found would otherwise have come in by the fill
+        for item, rule_ids in job.rules.blocked.items():
+            job.trace.dropped.setdefault(item, ("rules", f"rule.block[{rule_ids[0]}]"))
     job.trace.counts["after_filters"] = int(passed.sum())
     return passed
 

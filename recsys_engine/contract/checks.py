@@ -255,7 +255,13 @@ def _item_error(code: str, message: str, name: str, index: int) -> ContractError
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """A finite number; whole numbers too large for a float are not."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _is_within(value: object, low: float, high: float) -> bool:

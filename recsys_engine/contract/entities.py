@@ -79,13 +79,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EventTypeConfig:
-    """How much one event type counts. ``half_life_days`` None means the engine's default half-life."""
+    """How much one event type counts. ``half_life_days`` None means the engine's default half-life.
+
+    In an upsert a ``name`` or ``is_active`` of None keeps what is stored.
+    """
 
     type: int
     weight: float
     name: str | None = None
     half_life_days: float | None = None
-    is_active: bool = True
+    is_active: bool | None = True
     source: str = "tenant"
 
 

@@ -15,6 +15,7 @@ from recsys_engine.contract.limits import (
     EMBEDDING_DIM,
     MAX_CONTEXT_ITEMS,
     MAX_ITEMS_PER_CALL,
+    MAX_K,
     MAX_USERS_PER_CALL,
 )
 from recsys_engine.contract.requests import (
@@ -170,8 +171,8 @@ def parse_rerank(body: Body) -> tuple[RecommendRequest, list[RerankCandidate]]:
     distinct = list({candidate.item_id: candidate for candidate in reversed(given) if candidate.item_id}.values())[::-1]
     if not distinct:
         raise ContractError("invalid_items", "no item has an id", {"field": "items"})
-    if (values.get("k") or 0) <= 0:
-        values["k"] = min(len(distinct), 200)
+    if values.get("k") is None:
+        values["k"] = min(len(distinct), MAX_K)
     return _request(values), distinct
 
 
@@ -180,7 +181,7 @@ def _request(values: Mapping[str, Any]) -> RecommendRequest:
     k = values.get("k")
     return RecommendRequest(
         user_id=values.get("user_id") or None,
-        k=DEFAULT_K if k is None or k <= 0 else k,
+        k=DEFAULT_K if k is None else k,
         context=_context(context, values.get("surface")),
         constraints=_constraints(values.get("constraints") or {}),
         blend=Blend(**values["blend"]) if values.get("blend") else None,
@@ -238,9 +239,7 @@ def parse_event_types(body: Body) -> list[EventTypeConfig]:
     """Event type settings."""
     found = load(EventTypesBodySchema, body)["types"]
     return [
-        EventTypeConfig(
-            one["type"], one["weight"], one.get("name"), one.get("half_life_days"), one.get("is_active") is not False
-        )
+        EventTypeConfig(one["type"], one["weight"], one.get("name"), one.get("half_life_days"), one.get("is_active"))
         for one in found
     ]
 

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -16,10 +16,13 @@ from recsys_engine.contract.checks import depth, is_encodable, is_valid_id
 from recsys_engine.contract.errors import ContractError, EngineUnavailableError
 from recsys_engine.contract.limits import MAX_BODY_BYTES, MAX_JSON_DEPTH
 from recsys_engine.http.control_routes import CONTROL_ROUTES
+from recsys_engine.http.cors import allow_origin
 from recsys_engine.http.guard import RateLimit, authorise, key_of, org_of
+from recsys_engine.http.list_metrics import LISTS, count_list
 from recsys_engine.http.metrics import Metrics
+from recsys_engine.http.names import with_known_names
 from recsys_engine.http.openapi import openapi
-from recsys_engine.http.routes import ROUTES, Call, Route
+from recsys_engine.http.routes import ROUTES, Call, Reply, Route
 from recsys_engine.http.settings import ServerSettings
 from recsys_engine.http.tenants import Tenants
 from recsys_engine.service.intake import new_id
@@ -27,6 +30,7 @@ from recsys_engine.service.intake import new_id
 log = logging.getLogger(__name__)
 
 ALL_ROUTES = (*ROUTES, *CONTROL_ROUTES)
+MODEL_VERSION = "hybrid_v1"
 OPEN_PATHS = frozenset({"/health", "/readyz", "/version", "/metrics", "/openapi.json"})
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
@@ -63,6 +67,7 @@ def create_engine_app(settings: ServerSettings, clock: Callable[[], datetime] | 
 
 def _admit(server: Server) -> None:
     g.started = time.perf_counter()
+    server.metrics.running(1)
     sent = request.headers.get("X-Request-Id", "")
     g.request_id = sent if is_valid_id(sent) else new_id()
     if request.path in OPEN_PATHS or request.method == "OPTIONS":
@@ -81,9 +86,21 @@ _ROLE_OF = {f"{route.method} {route.path}": route.role for route in ALL_ROUTES}
 
 
 def _answer(server: Server, route: Route, **path: str) -> Response:
-    body = _body(route_allows_empty=route.path.endswith("/cancel")) if route.method in {"POST", "PUT"} else {}
-    call = Call(partial(server.tenants.engine, g.org_id), body, request.args, path, g.request_id)
-    return _json(route.handler(call), route.status)
+    body: Mapping[str, Any] = (
+        _body(route_allows_empty=route.path.endswith("/cancel")) if route.method in {"POST", "PUT"} else {}
+    )
+    if route.body is not None:
+        body = with_known_names(body, route.body)
+    headers = {"X-User-Email": request.headers.get("X-User-Email", "")}
+    call = Call(partial(server.tenants.engine, g.org_id), body, request.args, path, g.request_id, headers)
+    answer = route.handler(call)
+    if route.path in LISTS:
+        count_list(server.metrics, body, answer)
+    if isinstance(answer, Reply):
+        response = _json(answer.body, route.status)
+        response.headers.update(answer.headers)
+        return response
+    return _json(answer, route.status)
 
 
 def _body(*, route_allows_empty: bool) -> dict[str, Any]:
@@ -128,9 +145,15 @@ def _json(value: Any, status: int = 200) -> Response:
 
 def _finish(server: Server, response: Response) -> Response:
     response.headers["X-Request-Id"] = g.get("request_id", "")
+    origin = request.headers.get("Origin")
+    if origin:
+        allow_origin(server.settings.cors_origins, origin, response.headers, is_preflight=request.method == "OPTIONS")
     rule = request.url_rule.rule if request.url_rule else "unknown"
     server.metrics.count("http_requests_total", method=request.method, route=rule, status=str(response.status_code))
-    server.metrics.observe(time.perf_counter() - g.get("started", time.perf_counter()), route=rule)
+    server.metrics.observe(
+        time.perf_counter() - g.get("started", time.perf_counter()), method=request.method, route=rule
+    )
+    server.metrics.running(-1)
     return response
 
 
@@ -185,7 +208,10 @@ def _add_operations(app: Flask, server: Server) -> None:
         return _json(body, 200 if verdict.is_ok else 503)
 
     def version() -> Response:
-        return _json({"git_commit": "", "build_time": "", "model_version": "hybrid_v1"})
+        settings = server.settings
+        return _json(
+            {"git_commit": settings.git_commit, "build_time": settings.build_time, "model_version": MODEL_VERSION}
+        )
 
     def metrics() -> Response:
         server.metrics.gauge("recsys_tenants_open", server.tenants.count)

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from marshmallow import fields, validate
 
 from recsys_engine.contract import control_schemas as schemas
-from recsys_engine.contract.control import AuditedDecision, Decide, ManualOverride
+from recsys_engine.contract.control import AuditedDecision, Decide, ManualOverride, Rule
 from recsys_engine.contract.control_schemas import control_json, parse_audit_query
 from recsys_engine.contract.encoding import recommendations_json
 from recsys_engine.contract.errors import ContractError
 from recsys_engine.contract.parsing import load, parse_recommend
 from recsys_engine.contract.schemas import NamespacedSchema, RecommendSchema, StrictFloat, json_object, words
+from recsys_engine.http.briefs import BriefSchema, explain
 from recsys_engine.http.routes import ACCEPTED, Call, Route, named
 
 OK = {"status": "ok"}
@@ -28,7 +30,7 @@ class DecideSchema(NamespacedSchema):
     """A bandit decision."""
 
     surface = fields.String(required=True, validate=validate.Length(1, 200))
-    context = json_object(required=True)
+    context = json_object()
     candidate_policy_ids = words(100, allow_none=True)
     algorithm = fields.String(allow_none=True)
     user_id = fields.String(allow_none=True)
@@ -50,7 +52,12 @@ class BanditRecommendSchema(RecommendSchema):
 
 
 def list_rules(call: Call) -> Any:
-    rules = call.engine_or_default().control.rules()
+    """Rules by priority, oldest first; ``active_now=true`` keeps those in force at this moment."""
+    engine = call.engine_or_default()
+    rules = engine.control.rules()
+    if call.query.get("active_now") == "true":
+        now = engine.now()
+        rules = [rule for rule in rules if rule.enabled and _is_in_force(rule, now)]
     for name in ("surface", "action", "target_type"):
         wanted = call.query.get(name)
         if wanted:
@@ -64,6 +71,10 @@ def list_rules(call: Call) -> Any:
             raise ContractError("invalid_enabled", "enabled must be true or false", {"field": "enabled"})
         rules = [rule for rule in rules if rule.enabled == (enabled == "true")]
     return {"rules": [control_json(rule) for rule in rules]}
+
+
+def _is_in_force(rule: Rule, now: datetime) -> bool:
+    return (rule.valid_from is None or rule.valid_from <= now) and (rule.valid_until is None or now < rule.valid_until)
 
 
 def create_rule(call: Call) -> Any:
@@ -86,6 +97,8 @@ def list_overrides(call: Call) -> Any:
     status = call.query.get("status")
     if status and status not in {"active", "cancelled", "expired"}:
         raise ContractError("invalid_status", "status must be active, cancelled or expired", {"field": "status"})
+    if call.query.get("include_expired") == "false":
+        found = [one for one in found if one.status != "expired"]
     return [control_json(one) for one in found if _wanted(one, call.query, status)]
 
 
@@ -99,8 +112,8 @@ def create_override(call: Call) -> Any:
 
 
 def cancel_override(call: Call) -> Any:
-    who = load(schemas.CancelSchema, call.body).get("cancelled_by")
-    return control_json(call.engine().control.cancel_override(call.path["override_id"], who))
+    who = load(schemas.CancelSchema, call.body).get("cancelled_by") or call.headers.get("X-User-Email") or None
+    return control_json(call.engine_or_default().control.cancel_override(call.path["override_id"], who))
 
 
 def list_profiles(call: Call) -> Any:
@@ -124,6 +137,9 @@ def list_segments(call: Call) -> Any:
 
 
 def put_segment(call: Call) -> Any:
+    segment = call.body.get("segment")
+    if isinstance(segment, Mapping) and not segment.get("segment_id"):
+        raise ContractError("missing_segment_id", "segment_id is required", {"field": "segment.segment_id"})
     call.engine_or_default().control.put_segment(schemas.parse_segment(call.body))
     return OK
 
@@ -134,7 +150,7 @@ def delete_segments(call: Call) -> Any:
 
 
 def _ids(call: Call) -> list[str]:
-    ids: list[str] = load(schemas.IdsBodySchema, call.body)["ids"]
+    ids: list[str] = load(schemas.IdsBodySchema, {"ids": [], **call.body})["ids"]
     if not ids:
         raise ContractError("empty_ids", "ids must not be empty", {"field": "ids"})
     return ids
@@ -151,6 +167,8 @@ def get_config(call: Call) -> Any:
 
 
 def put_config(call: Call) -> Any:
+    if call.body.get("config") is None:
+        raise ContractError("missing_config", "config is required", {"field": "config"})
     body = load(schemas.ConfigBodySchema, call.body)
     stored = call.engine_or_default().control.put_config(
         body["config"],
@@ -186,10 +204,11 @@ def put_policies(call: Call) -> Any:
 
 
 def decide(call: Call) -> Any:
+    _check_present(call.body, "surface")
     body = load(DecideSchema, call.body)
     ask = Decide(
         body["surface"],
-        _text_map(body["context"]),
+        None if body.get("context") is None else _text_map(body["context"]),
         tuple(body.get("candidate_policy_ids") or ()),
         body.get("algorithm"),
         body.get("user_id") or None,
@@ -198,8 +217,8 @@ def decide(call: Call) -> Any:
     return _choice_json(choice)
 
 
-def _text_map(context: Mapping[str, Any] | None) -> dict[str, str]:
-    found = dict(context or {})
+def _text_map(context: Mapping[str, Any]) -> dict[str, str]:
+    found = dict(context)
     if not all(isinstance(value, str) for value in found.values()):
         raise ContractError("invalid_json_type", "context must hold texts", {"field": "context"})
     return found
@@ -211,8 +230,17 @@ def _choice_json(choice: Any) -> dict[str, Any]:
     return {**body, "explain": {"surface": choice.surface, "bucket": choice.bucket_key, "emp_best": best}}
 
 
+def _check_present(body: Mapping[str, Any], *names: str) -> None:
+    for name in names:
+        if body.get(name) is None or body.get(name) == "":
+            raise ContractError("missing_fields", f"{name} is required", {"field": name})
+
+
 def reward(call: Call) -> Any:
-    body = load(RewardSchema, call.body)
+    """``true`` and ``false`` are taken for 1 and 0."""
+    _check_present(call.body, "decision_id", "reward", "source_event_id")
+    given = call.body["reward"]
+    body = load(RewardSchema, {**call.body, "reward": float(given) if isinstance(given, bool) else given})
     is_new = call.engine().bandit.reward(body["decision_id"], body["reward"], body["source_event_id"])
     return {**ACCEPTED, "duplicate": not is_new}
 
@@ -278,11 +306,25 @@ def explain_missing(call: Call) -> Any:
 
 
 CONTROL_ROUTES: tuple[Route, ...] = (
-    Route("GET", "/v1/admin/rules", list_rules, "admin", "Rules", query=("namespace", "surface", "enabled", "action")),
+    Route(
+        "GET",
+        "/v1/admin/rules",
+        list_rules,
+        "admin",
+        "Rules",
+        query=("namespace", "surface", "segment_id", "enabled", "active_now", "action", "target_type"),
+    ),
     Route("POST", "/v1/admin/rules", create_rule, "admin", "Create a rule", schemas.RuleSchema, 201),
     Route("PUT", "/v1/admin/rules/<rule_id>", replace_rule, "admin", "Replace a rule", schemas.RuleSchema),
     Route("POST", "/v1/admin/rules/dry-run", dry_run_rules, "admin", "Try the rules", schemas.RuleDryRunSchema),
-    Route("GET", "/v1/admin/manual_overrides", list_overrides, "admin", "Overrides", query=("namespace", "status")),
+    Route(
+        "GET",
+        "/v1/admin/manual_overrides",
+        list_overrides,
+        "admin",
+        "Overrides",
+        query=("namespace", "surface", "status", "action", "include_expired"),
+    ),
     Route("POST", "/v1/admin/manual_overrides", create_override, "admin", "Create", schemas.OverrideSchema, 201),
     Route(
         "POST",
@@ -317,5 +359,6 @@ CONTROL_ROUTES: tuple[Route, ...] = (
     ),
     Route("GET", "/v1/audit/decisions/<decision_id>", one_decision, "admin", "One list", query=("namespace",)),
     Route("POST", "/v1/audit/search", search_decisions, "admin", "Search", schemas.AuditSearchSchema),
+    Route("POST", "/v1/explain/llm", explain, "admin", "What happened, in words", BriefSchema),
     Route("POST", "/v1/explain/missing", explain_missing, "serve", "Why not this item", MissingSchema),
 )

@@ -2,7 +2,10 @@
 
 import threading
 from collections import defaultdict
+from collections.abc import Iterable
 
+MAX_SERIES = 2_000
+"""Label sets one name may have; what comes later is counted under ``other``, so that ids cannot fill the memory."""
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 Labels = tuple[tuple[str, str], ...]
 
@@ -16,16 +19,37 @@ class Metrics:
         self._gauges: dict[tuple[str, Labels], float] = {}
         self._buckets: dict[Labels, list[int]] = {}
         self._sums: dict[Labels, float] = defaultdict(float)
+        self._series: dict[str, int] = defaultdict(int)
 
-    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+    def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
         """Add to a counter."""
         with self._lock:
-            self._counters[name, tuple(sorted(labels.items()))] += amount
+            self._add(name, tuple(sorted(labels.items())), amount)
+
+    def count_each(self, name: str, label: str, values: Iterable[str], **labels: str) -> None:
+        """Add 1 for each value of one label; the label sorts before the others."""
+        rest = tuple(sorted(labels.items()))
+        with self._lock:
+            for value in values:
+                self._add(name, ((label, value), *rest), 1)
+
+    def _add(self, name: str, labels: Labels, amount: float) -> None:
+        key = (name, labels)
+        if key not in self._counters:
+            if self._series[name] >= MAX_SERIES:
+                key = (name, tuple((label, "other") for label, _ in labels))
+            self._series[name] += key not in self._counters
+        self._counters[key] += amount
 
     def gauge(self, name: str, value: float, **labels: str) -> None:
         """Set a gauge."""
         with self._lock:
             self._gauges[name, tuple(sorted(labels.items()))] = value
+
+    def running(self, change: int) -> None:
+        """A request came in (1) or left (-1)."""
+        with self._lock:
+            self._gauges["http_inflight_requests", ()] = self._gauges.get(("http_inflight_requests", ()), 0) + change
 
     def observe(self, seconds: float, **labels: str) -> None:
         """Add one request to ``http_request_duration_seconds``."""

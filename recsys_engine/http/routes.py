@@ -47,6 +47,7 @@ class Call:
     query: Mapping[str, str]
     path: Mapping[str, str]
     request_id: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def engine(self) -> Engine:
         """The engine of the namespace in body or query; raises ``missing_namespace``."""
@@ -65,6 +66,14 @@ class Call:
         if not isinstance(value, str):
             raise ContractError("invalid_json_type", "namespace must be text", {"field": "namespace"})
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with headers of its own."""
+
+    body: Any
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +173,8 @@ def _page_query(call: Call) -> PageQuery:
         user_id=query.get("user_id") or None,
         item_id=query.get("item_id") or None,
         event_type=_whole(event_type, -1) if event_type and _whole(event_type, -1) >= 0 else None,
-        created_after=parse_moment(query.get("created_after"), "invalid_created_after", "created_after"),
-        created_before=parse_moment(query.get("created_before"), "invalid_created_before", "created_before"),
+        created_after=parse_moment(query.get("created_after"), "constraint_violation", "created_after"),
+        created_before=parse_moment(query.get("created_before"), "constraint_violation", "created_before"),
     )
 
 
@@ -230,7 +239,9 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/users:forget", forget_users, "admin", "Erase people", schemas.ForgetSchema),
     Route("POST", "/v1/recommendations", recommend, "serve", "A ranked list", schemas.RecommendSchema),
     Route("POST", "/v1/rerank", rerank, "serve", "Order given items", schemas.RerankSchema),
-    Route("GET", "/v1/items/<item_id>/similar", similar, "serve", "Neighbours of an item", query=("namespace", "k")),
+    Route(
+        "GET", "/v1/items/<path:item_id>/similar", similar, "serve", "Neighbours of an item", query=("namespace", "k")
+    ),
     Route("GET", "/v1/event-types", event_types, "serve", "Effective event types", query=("namespace",)),
     Route(
         "POST",

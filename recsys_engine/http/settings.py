@@ -27,6 +27,9 @@ class ServerSettings:
     decision_sample_rate: float = 1.0
     max_tenants: int = 64
     model_folder: Path | None = None
+    cors_origins: tuple[str, ...] = ()
+    git_commit: str = ""
+    build_time: str = ""
 
 
 def settings_from_env(env: Mapping[str, str]) -> ServerSettings:
@@ -35,11 +38,15 @@ def settings_from_env(env: Mapping[str, str]) -> ServerSettings:
     ``RECSYS_DATABASE_URL`` (required), ``RECSYS_API_KEYS`` (``sha256hex:role+role:org|org`` or ``:*``, comma-separated;
     list two for a rotation), ``RECSYS_RATE_LIMIT_RPM`` (0 = off), ``RECSYS_RATE_BURST``,
     ``RECSYS_DECISION_SAMPLE_RATE`` (0-1), ``RECSYS_MODEL_DIR`` (a folder of this machine for learned models and
-    snapshots; without it a start reads the whole log and lists come from the live signals alone).
+    snapshots; without it a start reads the whole log and lists come from the live signals alone),
+    ``RECSYS_CORS_ORIGINS`` (comma-separated, ``*`` patterns), ``GIT_COMMIT`` and
+    ``BUILD_TIME`` (shown by ``/version``). ``RECSYS_DATABASE_URL_FILE`` and
+    ``RECSYS_API_KEYS_FILE`` name a file that holds the value.
 
     Raises:
         ValueError: naming the variable that is missing or wrong.
     """
+    env = _with_files(env)
     url = env.get("RECSYS_DATABASE_URL", "")
     if not url:
         raise ValueError("RECSYS_DATABASE_URL is required")
@@ -50,7 +57,21 @@ def settings_from_env(env: Mapping[str, str]) -> ServerSettings:
         int(_number(env, "RECSYS_RATE_BURST", 60)),
         _number(env, "RECSYS_DECISION_SAMPLE_RATE", 1.0),
         model_folder=Path(env["RECSYS_MODEL_DIR"]).absolute() if env.get("RECSYS_MODEL_DIR") else None,
+        cors_origins=tuple(filter(None, (part.strip() for part in env.get("RECSYS_CORS_ORIGINS", "").split(",")))),
+        git_commit=env.get("GIT_COMMIT", ""),
+        build_time=env.get("BUILD_TIME", ""),
     )
+
+
+def _with_files(env: Mapping[str, str]) -> dict[str, str]:
+    found = dict(env)
+    for name in ("RECSYS_DATABASE_URL", "RECSYS_API_KEYS"):
+        if env.get(f"{name}_FILE"):
+            try:
+                found[name] = Path(env[f"{name}_FILE"]).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise ValueError(f"{name}_FILE cannot be read: {error.strerror}") from error
+    return found
 
 
 def api_keys_from(text: str) -> tuple[ApiKey, ...]:

@@ -49,6 +49,7 @@ from recsys_engine.service.settings import (
     StoredSettings,
     counter_settings,
     event_types,
+    kept_where_absent,
     settings_from,
     shortest_half_life_ms,
 )
@@ -228,14 +229,16 @@ class Engine:
             return tuple(config for config in event_types(self._settings(connection)) if config.is_active)
 
     def put_event_types(self, types: Sequence[EventTypeConfig]) -> None:
-        """Set weights and half-lives; a changed half-life rebuilds the counters."""
+        """Set weights and half-lives; a changed half-life rebuilds the counters. Absent names and switches stay."""
         for config in types:
             check_event_type(config)
         now_us = to_us(self.now())
 
         def change(connection: Connection, tenant: int) -> None:
+            known = {config.type: config for config in event_types(self._settings(connection))}
             for config in types:
-                put_document(connection, tenant, (EVENT_TYPE, str(config.type)), asdict(config), now_us)
+                body = asdict(kept_where_absent(config, known.get(config.type)))
+                put_document(connection, tenant, (EVENT_TYPE, str(config.type)), body, now_us)
 
         self.change_settings(change, kind="rebuild")
 

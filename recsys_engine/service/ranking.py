@@ -14,6 +14,7 @@ from recsys_engine.domain import Limits, Query, Settings, Signal, Trace
 from recsys_engine.pipeline import Job, Outcome, Plan, recommend, rerank
 from recsys_engine.service.asking import apply_blend, apply_knobs, build_limits, build_query
 from recsys_engine.service.explain import explanation, reasons
+from recsys_engine.service.list_counts import list_counts
 from recsys_engine.service.recipes import learned_recipe, recipe
 from recsys_engine.service.settings import StoredSettings
 from recsys_engine.service.steering import Steer
@@ -103,7 +104,7 @@ class Ranking:
             Trace(is_detailed=is_detailed),
         )
         outcome = recommend(job) if candidates is None else self._rerank(job, candidates)
-        answer = self._answer(request, request_id, stored.digest, (query, outcome, steer))
+        answer = self._answer(request, request_id, stored.digest, (query, outcome, steer, limits))
         return Served(answer, outcome, query, limits)
 
     def effective(
@@ -146,9 +147,9 @@ class Ranking:
         return rerank(job, items, np.array(list(scores.values()), np.float64))
 
     def _answer(
-        self, request: RecommendRequest, request_id: str, digest: str, made: tuple[Query, Outcome, Steer]
+        self, request: RecommendRequest, request_id: str, digest: str, made: tuple[Query, Outcome, Steer, Limits]
     ) -> Recommendations:
-        query, outcome, steer = made
+        query, outcome, steer, limits = made
         level = request.explain_level
         ids, pool = query.shelf.ids, outcome.pool
         places = tuple(
@@ -162,7 +163,9 @@ class Ranking:
             for rank, choice in enumerate(outcome.choices, 1)
         )
         name = "blend_v1" if query.settings.is_plain_blend else self._ranker.version
-        trace = {"extras": {"candidate_sources": dict(outcome.trace.counts), "surface": query.surface}}
+        policy = list_counts(outcome, query, limits, steer.rules)
+        counts = dict(outcome.trace.counts)
+        trace = {"extras": {"candidate_sources": counts, "policy": policy, "surface": query.surface}}
         version = f"{name}@{digest}"
         return Recommendations(request_id, version, places, steer.segment_id, steer.profile_id, trace)
 

@@ -63,6 +63,13 @@ def _event_type(body: Mapping[str, Any]) -> EventTypeConfig:
     )
 
 
+def kept_where_absent(config: EventTypeConfig, stored: EventTypeConfig | None) -> EventTypeConfig:
+    """An upsert of one type on top of what is stored: an absent ``name`` or ``is_active`` stays."""
+    name = config.name or (stored.name if stored else None)
+    is_active = config.is_active if config.is_active is not None else (stored.is_active if stored else True)
+    return replace(config, name=name, is_active=is_active)
+
+
 def type_weights(settings: StoredSettings) -> dict[int, float]:
     """Weight per active type."""
     return {config.type: config.weight for config in event_types(settings) if config.is_active}

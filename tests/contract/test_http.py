@@ -131,7 +131,7 @@ def test_knobs_may_be_fractional_and_are_checked(call):
 def test_k_defaults_and_reasons_only_on_request(call):
     call("POST", "/v1/items:upsert", {"items": [{"item_id": f"p{n}"} for n in range(25)]})
 
-    plain = call("POST", "/v1/recommendations", {"k": 0}).json()["items"]
+    plain = call("POST", "/v1/recommendations").json()["items"]
     told = call("POST", "/v1/recommendations", {"include_reasons": True, "explain_level": "full"}).json()["items"]
 
     assert len(plain) == 20
