@@ -49,9 +49,9 @@ from recsys_engine.service.settings import (
     StoredSettings,
     counter_settings,
     event_types,
-    kept_where_absent,
     settings_from,
     shortest_half_life_ms,
+    with_kept_names,
 )
 from recsys_engine.service.snapshots import Snapshots
 from recsys_engine.service.steering import Steering
@@ -235,10 +235,8 @@ class Engine:
         now_us = to_us(self.now())
 
         def change(connection: Connection, tenant: int) -> None:
-            known = {config.type: config for config in event_types(self._settings(connection))}
-            for config in types:
-                body = asdict(kept_where_absent(config, known.get(config.type)))
-                put_document(connection, tenant, (EVENT_TYPE, str(config.type)), body, now_us)
+            for config in with_kept_names(types, self._settings(connection)):
+                put_document(connection, tenant, (EVENT_TYPE, str(config.type)), asdict(config), now_us)
 
         self.change_settings(change, kind="rebuild")
 

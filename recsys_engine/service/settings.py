@@ -1,7 +1,7 @@
 """Stored settings of a tenant, read once per change and kept as plain values."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from types import MappingProxyType
@@ -63,11 +63,15 @@ def _event_type(body: Mapping[str, Any]) -> EventTypeConfig:
     )
 
 
-def kept_where_absent(config: EventTypeConfig, stored: EventTypeConfig | None) -> EventTypeConfig:
-    """An upsert of one type on top of what is stored: an absent ``name`` or ``is_active`` stays."""
-    name = config.name or (stored.name if stored else None)
-    is_active = config.is_active if config.is_active is not None else (stored.is_active if stored else True)
-    return replace(config, name=name, is_active=is_active)
+def with_kept_names(types: Sequence[EventTypeConfig], settings: StoredSettings) -> list[EventTypeConfig]:
+    """An upsert on top of what is stored: a ``name`` or ``is_active`` left out stays."""
+    known = {config.type: config for config in event_types(settings)}
+    kept = []
+    for config in types:
+        stored = known.get(config.type, replace(config, is_active=True))
+        is_active = stored.is_active if config.is_active is None else config.is_active
+        kept.append(replace(config, name=config.name or stored.name, is_active=is_active))
+    return kept
 
 
 def type_weights(settings: StoredSettings) -> dict[int, float]:
