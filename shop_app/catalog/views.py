@@ -24,7 +24,7 @@ from shop_app.core.attribution import parse_attribution
 from shop_app.core.errors import NotFound
 from shop_app.core.money import Money
 from shop_app.extensions import limiter
-from shop_app.site_settings.queries import slot_settings
+from shop_app.site_settings.queries import shown_slot
 from shop_app.tracking.identity import current_shopper
 
 bp = Blueprint("catalog", __name__)
@@ -49,7 +49,7 @@ def _frame_values() -> dict[str, Any]:
     """What every page may ask for; the functions read only when called, so that fragments pay nothing."""
     theme = request.cookies.get("theme")
     kept = theme if theme in THEMES else THEMES[0]
-    return {"departments": _departments, "asset": _asset, "slot": slot_settings, "theme": kept}
+    return {"departments": _departments, "asset": _asset, "slot": shown_slot, "theme": kept}
 
 
 @bp.after_app_request

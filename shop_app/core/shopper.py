@@ -1,6 +1,6 @@
 """Who is shopping: the one value that views hand to services."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,10 @@ class Shopper:
     @property
     def is_member(self) -> bool:
         return self.user_id is not None
+
+    def as_stranger(self) -> "Shopper":
+        """The same visitor for a list that must not know them."""
+        return replace(self, consent=replace(self.consent, personalisation=False))
 
     @property
     def recsys_user_id(self) -> str:

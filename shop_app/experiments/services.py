@@ -20,6 +20,7 @@ from shop_app.experiments.models import Experiment, ExperimentUnit
 from shop_app.experiments.queries import experiment_by_key, running, split_of, unit_sums
 from shop_app.extensions import db, insert_into
 from shop_app.site_settings.defaults import SLOTS, SlotSettings
+from shop_app.site_settings.flags import Flag, is_on
 from shop_app.site_settings.services import audit
 from shop_app.tracking.models import TrackedEvent
 
@@ -132,9 +133,11 @@ def collect_exposures(*, limit: int = 1000) -> int:
     """Make units of the shoppers whose impressions of an experiment's slot have arrived since last time; returns how
     many.
 
-    First exposure per key; bots and QA are left out. May run twice or half: a key is inserted once.
+    First exposure per key; bots and QA are left out. May run twice or half: a key is inserted once. While experiments
+    are switched off nobody is counted whose event names no arm: what they saw was the control.
     """
-    return sum(_collect(experiment, limit) for experiment in running())
+    is_shown = is_on(Flag.EXPERIMENTS)
+    return sum(_collect(experiment, limit, is_shown=is_shown) for experiment in running())
 
 
 def carry_over(anonymous_key: str, member_key: str) -> None:
@@ -185,7 +188,7 @@ def guardrails_of(experiment: Experiment) -> list[Guardrail]:
     ]
 
 
-def _collect(experiment: Experiment, limit: int) -> int:
+def _collect(experiment: Experiment, limit: int, *, is_shown: bool) -> int:
     surface, _, widget = experiment.slot.partition(".")
     seen = db.session.scalars(
         select(TrackedEvent)
@@ -204,7 +207,7 @@ def _collect(experiment: Experiment, limit: int) -> int:
         if not (event.is_bot or event.is_qa)
         and experiment.started_at is not None
         and event.occurred_at >= experiment.started_at
-        and (variant := _shown_variant(experiment, split, event)) is not None
+        and (variant := _shown_variant(experiment, split, event, is_shown=is_shown)) is not None
     ]
     if not rows:
         return 0
@@ -213,10 +216,12 @@ def _collect(experiment: Experiment, limit: int) -> int:
     return len(db.session.scalars(statement.returning(ExperimentUnit.shopper_key)).all())
 
 
-def _shown_variant(experiment: Experiment, split: Split, event: TrackedEvent) -> str | None:
+def _shown_variant(experiment: Experiment, split: Split, event: TrackedEvent, *, is_shown: bool) -> str | None:
     """The arm the event says was shown; a login may have moved the event to another key since. Else by the hash."""
     named = event.meta.get("ab_bucket") if event.meta.get("experiment") == experiment.key else None
-    return named if named in split.variants else assign(split, event.shopper_key)
+    if named in split.variants:
+        return str(named)
+    return assign(split, event.shopper_key) if is_shown else None
 
 
 def _unit_row(experiment: Experiment, event: TrackedEvent, variant: str) -> dict[str, Any]:

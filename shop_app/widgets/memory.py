@@ -53,6 +53,7 @@ class Question:
     cart: tuple[str, ...]
     recent: tuple[str, ...]
     newest_event: int = 0
+    explores: bool = True
 
     @property
     def subjects(self) -> tuple[tuple[str, str, Needs], ...]:

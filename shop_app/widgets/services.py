@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as DeadlineMissed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from recsys_engine.contract import Constraints, Context, Overrides, Recommendations, RecommendRequest
@@ -52,11 +52,16 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Recommender:
-    """Whom to ask and for how long, and what was answered before. `gateway` is None when there is none."""
+    """Whom to ask and for how long, and what was answered before. `gateway` is None when there is none.
+
+    Switched off it is neither asked nor repeated; `explores` false keeps it from trying anything out.
+    """
 
     gateway: RecsysGateway | None
     memory: AnswerMemory
     deadline_s: float
+    is_on: bool = True
+    explores: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +122,8 @@ def fill(
     the slot has no fallback. A steered list is never replaced by one that ignores the shopper's wishes.
     """
     slot = SLOTS[settings.slot]
-    question = _question(settings, shopper, visit, needs, arm)
-    request = request_for(settings, shopper, visit, needs)
+    question = replace(_question(settings, shopper, visit, needs, arm), explores=recommender.explores)
+    request = request_for(settings, shopper, visit, needs, explores=recommender.explores)
     listed = _listed(question, request, recommender, now)
     shown = cards(_wanted_ids(listed, request), needs.category)[: settings.k]
     if listed.answer and shown and listed.source == "model" and not listed.is_hit and not needs.is_steered:
@@ -166,7 +171,7 @@ def _question(settings: SlotSettings, shopper: Shopper, visit: Visit, needs: Nee
 
 def _listed(question: Question, request: RecommendRequest, recommender: Recommender, now: datetime) -> _Listed:
     """The answer of moments ago, else a fresh one, else the last good one."""
-    if not question.settings.is_on:
+    if not (question.settings.is_on and recommender.is_on):
         return _Listed(None, "none", "off")
     repeated = None if question.needs.is_steered else recommender.memory.repeat(question, now)
     if repeated:
@@ -189,7 +194,9 @@ def _wanted_ids(listed: _Listed, request: RecommendRequest) -> list[str]:
     return [item_id for item_id in ids if item_id not in unwanted]
 
 
-def request_for(settings: SlotSettings, shopper: Shopper, visit: Visit, needs: Needs) -> RecommendRequest:
+def request_for(
+    settings: SlotSettings, shopper: Shopper, visit: Visit, needs: Needs, *, explores: bool = True
+) -> RecommendRequest:
     """What to ask for a slot.
 
     Without consent to personalisation it says what the page shows and nothing about the person.
@@ -214,7 +221,11 @@ def request_for(settings: SlotSettings, shopper: Shopper, visit: Visit, needs: N
             exclude_item_ids=_in_view(needs, visit, anchor),
             price_between=(needs.low, needs.high) if needs.low is not None or needs.high is not None else None,
         ),
-        overrides=Overrides(brand_cap=settings.brand_cap or None, category_cap=settings.category_cap or None),
+        overrides=Overrides(
+            brand_cap=settings.brand_cap or None,
+            category_cap=settings.category_cap or None,
+            exploration_rate=None if explores else 0.0,
+        ),
     )
 
 

@@ -11,7 +11,8 @@ from shop_app.catalog.queries import ProductCard
 from shop_app.catalog.recent import recent_skus
 from shop_app.core.errors import InvalidInput, NotFound
 from shop_app.experiments.queries import assignment
-from shop_app.site_settings.queries import slot_settings
+from shop_app.site_settings.flags import Flag, is_on
+from shop_app.site_settings.queries import shown_slot
 from shop_app.tracking.identity import current_shopper
 from shop_app.widgets.queries import cart_item_ids, pulse_of
 from shop_app.widgets.registry import SLOTS, Needs
@@ -83,9 +84,9 @@ def _needs() -> Needs:
 def _filled(name: str, needs: Needs, k: int) -> Widget:
     if name not in SLOTS:
         raise NotFound("There is no such list.")
-    shopper = current_shopper()
-    assigned = assignment(name, shopper)
-    wanted = slot_settings(name)
+    shopper = current_shopper() if is_on(Flag.PERSONALISATION) else current_shopper().as_stranger()
+    assigned = assignment(name, shopper) if is_on(Flag.EXPERIMENTS) else None
+    wanted = shown_slot(name)
     if assigned:
         wanted = replace(wanted, **assigned.changes)
     pulse = pulse_of(shopper.key) if shopper.consent.personalisation else None
@@ -98,6 +99,8 @@ def _filled(name: str, needs: Needs, k: int) -> Widget:
             current_app.extensions["recsys"],
             current_app.extensions["answers"],
             current_app.extensions["settings"].recsys_timeout_ms / 1000,
+            is_on=is_on(Flag.RECOMMENDER),
+            explores=is_on(Flag.EXPLORATION),
         ),
         now=current_app.extensions["clock"].now(),
         arm=Arm(assigned.experiment, assigned.variant) if assigned else Arm(),

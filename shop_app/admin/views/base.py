@@ -51,6 +51,7 @@ NAVIGATION: tuple[tuple[str, tuple[NavLink, ...]], ...] = (
         "Change",
         (
             NavLink("admin.products", "Products", ("admin.product",)),
+            NavLink("admin.feature_flags", "Feature flags"),
             NavLink("admin.slots", "Surfaces and slots", ("admin.slot",)),
             NavLink("admin.rules", "Rules"),
             NavLink("admin.overrides", "Overrides"),
