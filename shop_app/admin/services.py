@@ -19,7 +19,7 @@ from shop_app.core.errors import Conflict
 from shop_app.extensions import db
 from shop_app.outbox.services import mark_changed
 from shop_app.recsys.gateway import RecsysGateway
-from shop_app.site_settings.services import audit
+from shop_app.site_settings.services import audit, audit_engine
 from shop_app.tracking.models import TrackedEvent
 
 
@@ -132,7 +132,7 @@ def change_event_types(
     if before != list(seen):
         raise Conflict("Somebody changed the event weights meanwhile.")
     gateway.put_event_types(types)
-    audit(
+    audit_engine(
         actor=actor,
         action="engine.event_types",
         subject="event types",

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from shop_app.core.errors import Conflict
 from shop_app.extensions import db, insert_into
 from shop_app.site_settings.models import AuditEntry, AuditHead, SiteSetting
+from shop_app.site_settings.stored import ENGINE_KEY
 
 HEAD_ID = 1
 """The only row of `audit_head`."""
@@ -33,6 +34,27 @@ def update(key: str, values: dict[str, Any], *, expected_version: int, actor: st
         row.values, row.version, row.updated_at, row.updated_by = values, row.version + 1, now, actor
     audit(actor=actor, action="settings.update", subject=key, before=before, after=values, now=now)
     return row
+
+
+def audit_engine(
+    *,
+    actor: str,
+    action: str,
+    subject: str,
+    now: datetime,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    """Append to the audit trail that the recommender's own settings changed, and make every process ask it anew.
+
+    The settings lie at the recommender; here a version goes up, so that no answer from before is repeated.
+    """
+    first = {"key": ENGINE_KEY, "values": {}, "version": 0, "updated_at": now, "updated_by": actor}
+    db.session.execute(insert_into(SiteSetting).values(first).on_conflict_do_nothing())
+    locked = select(SiteSetting).where(SiteSetting.key == ENGINE_KEY).with_for_update()
+    row = db.session.scalars(locked.execution_options(populate_existing=True)).one()
+    row.version, row.updated_at, row.updated_by = row.version + 1, now, actor
+    audit(actor=actor, action=action, subject=subject[:200], before=before, after=after, now=now)
 
 
 def audit(

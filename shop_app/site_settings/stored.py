@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -17,12 +18,25 @@ class Stored:
 
     values: Mapping[str, Any]
     version: int
+    updated_at: datetime | None = None
 
 
 def _read() -> dict[str, Stored]:
-    columns = select(SiteSetting.key, SiteSetting.values, SiteSetting.version)
-    return {key: Stored(values, version) for key, values, version in db.session.execute(columns)}
+    columns = select(SiteSetting.key, SiteSetting.values, SiteSetting.version, SiteSetting.updated_at)
+    return {key: Stored(*row) for key, *row in db.session.execute(columns)}
 
 
+ENGINE_KEY = "engine"
+"""The row whose version goes up with every change of the recommender's own settings; see `services.mark_engine`."""
 stored_settings = Kept(_read, SiteSetting)
 """By key, at most a second behind another process's edit."""
+
+
+def engine_settings() -> Stored:
+    """The version grows with every change that staff make to the recommender's settings: an answer from before is out
+    of date. The values are the recommender's and not here.
+    """
+    return stored_settings().get(ENGINE_KEY, _NEVER_CHANGED)
+
+
+_NEVER_CHANGED = Stored({}, 0)

@@ -13,7 +13,7 @@ from shop_app.catalog.queries import ProductCard, best_sellers, cards, top_tags
 from shop_app.core.shopper import Shopper
 from shop_app.recsys.gateway import RecsysError, RecsysGateway
 from shop_app.site_settings.defaults import SlotSettings
-from shop_app.widgets.memory import AnswerMemory, Pulse, Question
+from shop_app.widgets.memory import SETTLED, AnswerMemory, Pulse, Question
 from shop_app.widgets.queries import category_of
 from shop_app.widgets.registry import SLOTS, Anchor, Needs
 
@@ -54,7 +54,8 @@ class Arm:
 class Recommender:
     """Whom to ask and for how long, and what was answered before. `gateway` is None when there is none.
 
-    Switched off it is neither asked nor repeated; `explores` false keeps it from trying anything out.
+    Switched off it is neither asked nor repeated; `explores` false keeps it from trying anything out. `version` grows
+    with every change of its settings, the last one at `changed_at`.
     """
 
     gateway: RecsysGateway | None
@@ -62,6 +63,12 @@ class Recommender:
     deadline_s: float
     is_on: bool = True
     explores: bool = True
+    version: int = 0
+    changed_at: datetime | None = None
+
+    def is_settled(self, now: datetime) -> bool:
+        """Whether a list asked for now follows the settings of `version` in every process."""
+        return self.changed_at is None or now - self.changed_at >= SETTLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +129,17 @@ def fill(
     the slot has no fallback. A steered list is never replaced by one that ignores the shopper's wishes.
     """
     slot = SLOTS[settings.slot]
-    question = replace(_question(settings, shopper, visit, needs, arm), explores=recommender.explores)
+    question = replace(
+        _question(settings, shopper, visit, needs, arm),
+        explores=recommender.explores,
+        engine_version=recommender.version,
+    )
     request = request_for(settings, shopper, visit, needs, explores=recommender.explores)
     listed = _listed(question, request, recommender, now)
     shown = cards(_wanted_ids(listed, request), needs.category)[: settings.k]
     if listed.answer and shown and listed.source == "model" and not listed.is_hit and not needs.is_steered:
-        recommender.memory.keep(
-            question, listed.answer, now, may_repeat=visit.pulse is None or visit.pulse.is_settled(now)
-        )
+        is_settled = recommender.is_settled(now) and (visit.pulse is None or visit.pulse.is_settled(now))
+        recommender.memory.keep(question, listed.answer, now, may_repeat=is_settled)
     stands_in = not shown and settings.is_on and settings.has_fallback and not needs.is_steered
     if stands_in:
         shown = _stand_in(settings.k, visit, needs, now.date())

@@ -13,6 +13,7 @@ from shop_app.core.errors import InvalidInput, NotFound
 from shop_app.experiments.queries import assignment
 from shop_app.site_settings.flags import Flag, is_on
 from shop_app.site_settings.queries import shown_slot
+from shop_app.site_settings.stored import engine_settings
 from shop_app.tracking.identity import current_shopper
 from shop_app.widgets.queries import cart_item_ids, pulse_of
 from shop_app.widgets.registry import SLOTS, Needs
@@ -89,6 +90,7 @@ def _filled(name: str, needs: Needs, k: int) -> Widget:
     wanted = shown_slot(name)
     if assigned:
         wanted = replace(wanted, **assigned.changes)
+    engine = engine_settings()
     pulse = pulse_of(shopper.key) if shopper.consent.personalisation else None
     return fill(
         replace(wanted, k=k) if k else wanted,
@@ -101,6 +103,8 @@ def _filled(name: str, needs: Needs, k: int) -> Widget:
             current_app.extensions["settings"].recsys_timeout_ms / 1000,
             is_on=is_on(Flag.RECOMMENDER),
             explores=is_on(Flag.EXPLORATION),
+            version=engine.version,
+            changed_at=engine.updated_at,
         ),
         now=current_app.extensions["clock"].now(),
         arm=Arm(assigned.experiment, assigned.variant) if assigned else Arm(),

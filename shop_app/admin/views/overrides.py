@@ -12,7 +12,7 @@ from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
 from shop_app.recsys.gateway import RecsysError, RecsysRejected
 from shop_app.site_settings.defaults import SLOTS
-from shop_app.site_settings.services import audit
+from shop_app.site_settings.services import audit_engine
 
 STATES = ("active", "expired", "cancelled")
 PLACES = (EVERYWHERE, *SLOTS)
@@ -35,7 +35,7 @@ def create_override() -> Response | tuple[str, int]:
         with unit_of_work(db.session):
             stored = gateway().control.create_override(wanted)
             after = {"action": stored.action, "surface": stored.surface, "notes": stored.notes}
-            audit(actor=actor(), action="engine.override", subject=stored.item_id[:200], after=after, now=now())
+            audit_engine(actor=actor(), action="engine.override", subject=stored.item_id[:200], after=after, now=now())
     except InvalidInput as error:
         return _page(typed, error.fields, 422)
     except RecsysRejected as error:
@@ -53,7 +53,9 @@ def cancel_override(override_id: str) -> Response:
         with unit_of_work(db.session):
             ended = gateway().control.cancel_override(override_id, actor())
             after = {"override": override_id, "surface": ended.surface}
-            audit(actor=actor(), action="engine.override_ended", subject=ended.item_id[:200], after=after, now=now())
+            audit_engine(
+                actor=actor(), action="engine.override_ended", subject=ended.item_id[:200], after=after, now=now()
+            )
     except RecsysRejected:
         flash("It had ended already.", "warn")
     else:

@@ -15,7 +15,7 @@ from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
 from shop_app.recsys.gateway import RecsysError, RecsysRejected
 from shop_app.site_settings.defaults import SLOTS
-from shop_app.site_settings.services import audit
+from shop_app.site_settings.services import audit_engine
 
 NEW = "new"
 MAX_NAME_CHARS = 80
@@ -54,7 +54,7 @@ def change_policy(policy_id: str) -> Response | tuple[str, int]:
         with unit_of_work(db.session):
             gateway().control.put_policies([wanted])
             subject = f"policy {wanted.policy_id}"
-            audit(
+            audit_engine(
                 actor=actor(),
                 action="engine.policy",
                 subject=subject,

@@ -16,7 +16,7 @@ from shop_app.extensions import db
 from shop_app.recsys.gateway import RecsysError, RecsysRejected
 from shop_app.site_settings import history
 from shop_app.site_settings.defaults import SLOTS
-from shop_app.site_settings.services import audit
+from shop_app.site_settings.services import audit_engine
 
 EVERYWHERE = "everywhere"
 SUBJECT = "engine config"
@@ -69,7 +69,9 @@ def _store(
         with unit_of_work(db.session):
             gateway().control.put_config(wanted, expected_version=current.version, author=actor())
             before, after = dict(current.config), dict(wanted)
-            audit(actor=actor(), action=history.ENGINE_ACTION, subject=SUBJECT, before=before, after=after, now=now())
+            audit_engine(
+                actor=actor(), action=history.ENGINE_ACTION, subject=SUBJECT, before=before, after=after, now=now()
+            )
     except RecsysRejected as error:
         if error.code == "version_conflict":
             return _conflict(scope, wanted, gateway().control.config())

@@ -17,7 +17,7 @@ from shop_app.extensions import db
 from shop_app.recsys.gateway import RecsysError, RecsysRejected
 from shop_app.site_settings.defaults import SLOTS
 from shop_app.site_settings.queries import slot_settings
-from shop_app.site_settings.services import audit
+from shop_app.site_settings.services import audit_engine
 
 LOOK_AHEAD = 24
 """Places of the list that a rule is tried on."""
@@ -107,4 +107,4 @@ def _try(rule: Rule) -> Tried:
 
 def _note(action: str, rule: Rule) -> None:
     after = {"name": rule.name, "surface": rule.surface, "action": rule.action, "enabled": rule.enabled}
-    audit(actor=actor(), action=action, subject=f"rule {rule.rule_id}"[:200], after=after, now=now())
+    audit_engine(actor=actor(), action=action, subject=f"rule {rule.rule_id}"[:200], after=after, now=now())

@@ -15,7 +15,7 @@ from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
 from shop_app.recsys.gateway import RecsysError, RecsysRejected
 from shop_app.site_settings.defaults import SLOTS
-from shop_app.site_settings.services import audit
+from shop_app.site_settings.services import audit_engine
 
 NEW = "new"
 """The address of a form for something that is not there yet; no id may be it."""
@@ -214,4 +214,4 @@ def _plain(one: Segment | None) -> dict[str, Any] | None:
 
 
 def _note(action: str, subject: str, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
-    audit(actor=actor(), action=action, subject=subject[:200], before=before, after=after, now=now())
+    audit_engine(actor=actor(), action=action, subject=subject[:200], before=before, after=after, now=now())

@@ -8,7 +8,7 @@ from shop_app.core.clock import FixedClock
 from shop_app.core.shopper import Consent, Shopper
 from shop_app.extensions import db
 from shop_app.site_settings import flags
-from shop_app.site_settings.services import update
+from shop_app.site_settings.services import audit_engine, update
 from shop_app.widgets import views
 from tests.factories.catalog import a_product
 from tests.integration.widgets.test_slots import Recommender
@@ -41,14 +41,16 @@ def test_without_the_recommender_best_sellers_stand_in_and_it_is_not_asked(
 ) -> None:
     before = client.get("/w/home.top_picks").text
     switch_off(app, clock, "recommender")
+    asked = len(recommender.asked)
     off = client.get("/w/home.top_picks").text
+    asked_while_off = len(recommender.asked) - asked
     switch_off(app, clock)
     after = client.get("/w/home.top_picks").text
 
     assert 'data-widget-state="ready"' in before
     assert 'data-widget-state="fallback"' in off
     assert 'data-widget-state="ready"' in after
-    assert len(recommender.asked) == 2
+    assert asked_while_off == 0
 
 
 @pytest.mark.ticket("RS-068")
@@ -79,3 +81,18 @@ def test_a_list_knows_nobody_and_tries_nothing_out_when_that_is_switched_off(
 def test_a_switch_nobody_knows_is_refused() -> None:
     with pytest.raises(flags.InvalidInput):
         flags.parse_flags({"flag_gravity": "on"})
+
+
+def test_a_changed_recommender_is_asked_anew_at_once(
+    app: Flask, client: FlaskClient, clock: FixedClock, recommender: Recommender
+) -> None:
+    for _ in range(2):
+        client.get("/w/home.top_picks")
+    repeated = len(recommender.asked)
+    with app.app_context():
+        audit_engine(actor="u_staff", action="engine.override", subject="P1", now=clock.now())
+        db.session.commit()
+    client.get("/w/home.top_picks")
+
+    assert repeated == 1
+    assert len(recommender.asked) == 2
