@@ -93,6 +93,8 @@ RULES: dict[str, Rule] = {
     "admin.delivery": Rule(Right.SEE),
     "admin.resync": Rule(Right.OPERATE, is_dangerous=True),
     "admin.alerts": Rule(Right.SEE),
+    "admin.service_levels": Rule(Right.SEE),
+    "admin.costs_page": Rule(Right.SEE),
     "admin.acknowledge_alert": Rule(Right.OPERATE),
     "admin.differences": Rule(Right.SEE),
     "admin.sync_differences": Rule(Right.OPERATE),

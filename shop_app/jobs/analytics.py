@@ -3,6 +3,7 @@
 from typing import Any
 
 from shop_app.analytics.alerts import books_findings, delivery_findings, settle, stream_findings
+from shop_app.analytics.levels import level_findings
 from shop_app.analytics.services import credit_order_lines, roll_days
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db, handle
@@ -24,7 +25,7 @@ def summarise() -> dict[str, Any]:
 def watch() -> dict[str, Any]:
     """Look for trouble; open an alert for each cause and close those whose cause is gone."""
     now = handle("clock").now()
-    findings = [*delivery_findings(now), *books_findings(now), *stream_findings(now)]
+    findings = [*delivery_findings(now), *books_findings(now), *stream_findings(now), *level_findings(now)]
     with unit_of_work(db.session):
-        opened, closed = settle(findings, ("delivery", "books", "stream"), now)
+        opened, closed = settle(findings, ("delivery", "books", "stream", "levels"), now)
     return {"opened": opened, "closed": closed}

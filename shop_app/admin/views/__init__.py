@@ -18,6 +18,7 @@ from shop_app.admin.views import (
     ranking,
     rules,
     segments,
+    slo,
     surfaces,
 )
 from shop_app.admin.views.base import bp
@@ -41,5 +42,6 @@ __all__ = [
     "ranking",
     "rules",
     "segments",
+    "slo",
     "surfaces",
 ]

@@ -76,6 +76,8 @@ NAVIGATION: tuple[tuple[str, tuple[NavLink, ...]], ...] = (
         "Operate",
         (
             NavLink("admin.alerts", "Alerts"),
+            NavLink("admin.service_levels", "Service levels"),
+            NavLink("admin.costs_page", "Costs"),
             NavLink("admin.delivery", "Delivery to Recsys"),
             NavLink("admin.differences", "Catalogue differences"),
             NavLink("admin.dead_letters", "Dead letters"),
