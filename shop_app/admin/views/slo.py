@@ -57,4 +57,3 @@ def _plot(moment: datetime) -> Plot:
         for name, place, tone in (("Late or failed", 1, 4), ("Not the model's fresh list", 2, 2))
     ]
     return line_plot("The last 48 hours", labels, series, percent, axis=percent_short, least_top=0.05)
-
