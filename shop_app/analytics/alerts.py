@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from shop_app.analytics.canary import freshness
 from shop_app.analytics.models import Alert
 from shop_app.analytics.monitoring.watch import StreamWatch
 from shop_app.analytics.period import Period
@@ -19,6 +20,8 @@ from shop_app.tracking.models import TrackedEvent
 LONGEST_WAIT = timedelta(minutes=10)
 """An event that waits longer means that nobody delivers."""
 KEPT = timedelta(days=30)
+MISSED_IN_A_ROW = 3
+FRESHNESS_WINDOW = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,16 @@ def stream_findings(now: datetime) -> list[Finding]:
         )
         for one in StreamWatch(watched.history).judge(watched.hour, watched.before)
     ]
+
+
+def freshness_findings(now: datetime) -> list[Finding]:
+    """Did the last three probes of the canary change a list? Fewer say nothing yet."""
+    runs = freshness(now - FRESHNESS_WINDOW).runs[-MISSED_IN_A_ROW:]
+    if len(runs) < MISSED_IN_A_ROW or any(run.outcome == "changed" for run in runs):
+        return []
+    title = f"Lists do not follow events: the last {MISSED_IN_A_ROW} probes were {runs[-1].outcome}"
+    advice = "Is Recsys up (see delivery), and does its event tail move? Lists are shown, but learn nothing meanwhile."
+    return [Finding("freshness", "missed", "page", title, advice, {"items": [run.item_id for run in runs]})]
 
 
 def alerts(now: datetime) -> list[Alert]:

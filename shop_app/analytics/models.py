@@ -109,3 +109,21 @@ class Alert(Base):
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     acknowledged_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     acknowledged_by: Mapped[str] = mapped_column(String(80), default="")
+
+
+class CanaryRun(Base):
+    """One measured way of an event to a changed list. `lag_ms` is empty when the list did not change in time.
+
+    `outcome` is changed, unchanged or unreachable. `probe` is the key of the made-up shopper;
+    `is_kept`: the recommender still knows it.
+    """
+
+    __tablename__ = "canary_run"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    probe: Mapped[str] = mapped_column(String(40))
+    item_id: Mapped[str] = mapped_column(String(200))
+    outcome: Mapped[str] = mapped_column(String(12))
+    lag_ms: Mapped[int | None]
+    is_kept: Mapped[bool]

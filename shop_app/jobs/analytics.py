@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shop_app.analytics.alerts import books_findings, delivery_findings, settle, stream_findings
+from shop_app.analytics.alerts import books_findings, delivery_findings, freshness_findings, settle, stream_findings
 from shop_app.analytics.levels import level_findings
 from shop_app.analytics.services import credit_order_lines, roll_days
 from shop_app.core.unit_of_work import unit_of_work
@@ -25,7 +25,8 @@ def summarise() -> dict[str, Any]:
 def watch() -> dict[str, Any]:
     """Look for trouble; open an alert for each cause and close those whose cause is gone."""
     now = handle("clock").now()
-    findings = [*delivery_findings(now), *books_findings(now), *stream_findings(now), *level_findings(now)]
+    looks = (delivery_findings, books_findings, stream_findings, level_findings, freshness_findings)
+    findings = [finding for look in looks for finding in look(now)]
     with unit_of_work(db.session):
-        opened, closed = settle(findings, ("delivery", "books", "stream", "levels"), now)
+        opened, closed = settle(findings, ("delivery", "books", "stream", "levels", "freshness"), now)
     return {"opened": opened, "closed": closed}

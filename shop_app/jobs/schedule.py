@@ -24,9 +24,10 @@ SETTLE_PAYMENTS = Task("settle_payments", "shop_app.jobs.payments.settle", every
 RECONCILE = Task("reconcile", "shop_app.jobs.reconciliation.reconcile", every=timedelta(minutes=5))
 FORGET = Task("forget", "shop_app.jobs.privacy.forget", every=timedelta(seconds=15))
 RETAIN = Task("retain", "shop_app.jobs.privacy.retain", every=timedelta(minutes=10))
+CANARY = Task("canary", "shop_app.jobs.canary.probe", every=timedelta(minutes=2))
 TIDY_COUNTS = Task("tidy_counts", "shop_app.jobs.metering.tidy", every=timedelta(minutes=20))
 TASKS: tuple[Task, ...] = (
-    DELIVER, SUMMARISE, ALERTS, EXPERIMENTS, SETTLE_PAYMENTS, RECONCILE, FORGET, RETAIN, TIDY_COUNTS,
+    DELIVER, SUMMARISE, ALERTS, EXPERIMENTS, SETTLE_PAYMENTS, RECONCILE, FORGET, RETAIN, CANARY, TIDY_COUNTS,
 )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ NAVIGATION: tuple[tuple[str, tuple[NavLink, ...]], ...] = (
         "See",
         (
             NavLink("admin.overview", "Overview"),
+            NavLink("admin.live_page", "Live"),
             NavLink("admin.funnel_page", "Surfaces and funnel"),
             NavLink("admin.attribution_page", "Attribution"),
             NavLink("admin.preview", "Why this list?"),
