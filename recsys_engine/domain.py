@@ -114,10 +114,29 @@ class Ranker(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Guardrail:
+    """What lowers the score of items that shoppers regret.
+
+    rate = (events of ``event_type`` + 20·tolerated) / (events of ``base_type`` + 20), both with a 120-day half-life;
+    the score is multiplied by max(floor, 1 − strength · max(0, rate − tolerated)). Strength 0 is off.
+    """
+
+    name: str
+    event_type: int
+    base_type: int
+    tolerated: float
+    strength: float
+    floor: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How one list is made: the result of the documented precedence, defaults first, request last.
 
     ``weights`` maps feature name → weight on the feature normalised by its maximum over the candidates.
+    ``min_brands`` different brands are on the list as long as the pool offers them. ``popularity_half_life_days`` puts
+    one half-life in place of each event type's; ``covis_window_days`` is how far back own events speak as anchors;
+    ``profile_starter_weight`` is the share of the popular items' tags in a short profile.
     ``is_plain_blend`` marks a request's own blend: exactly these weights and no personal multiplier.
     """
 
@@ -136,6 +155,7 @@ class Settings:
     profile_top_n: int = 64
     profile_min_events: int = 3
     profile_cold_multiplier: float = 0.85
+    profile_starter_weight: float = 0.0
     exploration_rate: float = 0.0
     only_own_history: bool = False
     dedupe_variants: bool = True

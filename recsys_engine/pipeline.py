@@ -42,6 +42,8 @@ class Plan:
     signals: Mapping[str, Signal]
     ranker: Ranker
     fallback: str = "recent_popularity"
+    penalty: Callable[[Query, IntArray], FloatArray] | None = None
+    """A multiplier per item for what shoppers regret (guardrails)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +243,8 @@ def score(job: Job, items: IntArray, bits: IntArray, names: tuple[str, ...]) -> 
         features[:, column] = signals[name].scores(query, items)
     contributions = job.plan.ranker.contributions(query, items, features, names)
     multipliers = _personal_multiplier(query, features, names)
+    if job.plan.penalty is not None and len(items):
+        multipliers *= job.plan.penalty(query, items)
     return Pool(items, bits, features, contributions, multipliers, contributions.sum(1) * multipliers)
 
 
@@ -269,7 +273,7 @@ def _boost(pool: Pool, rules: RuleEffects) -> None:
 
 def _ordered(job: Job, pool: Pool) -> list[Choice]:
     settings = job.query.settings
-    caps = Caps(job.query.shelf, settings)
+    caps = Caps(job.query.shelf, settings, job.k)
     pinned = _pinned(job, pool, caps)
     pinned_rows = {choice.row for choice in pinned}
     ranking = (-pool.scores).argsort(kind="stable").tolist()  # rows are in the order of ties

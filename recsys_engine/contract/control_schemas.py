@@ -34,6 +34,7 @@ KNOB_RANGES: Mapping[str, tuple[float, float] | None] = {
     "mmr_lambda": (0, 1),
     "brand_cap": (0, 200),
     "category_cap": (0, 200),
+    "min_brands": (0, 50),
     "profile_boost": (0, 100),
     "profile_window_days": (0.01, 3650),
     "profile_top_n": (0, 1000),

@@ -1,4 +1,4 @@
-"""What keeps the recommender good, and what a console shows of it: evaluations."""
+"""What keeps the recommender good, and what a console shows of it: evaluations, guardrails, category pace."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,3 +31,31 @@ class EvaluationDrop:
     task: str
     before: float
     now: float
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailSetting:
+    """A guardrail as configured: events of ``event_type`` against those of ``base_type``, both decayed (120 days).
+
+    An item whose rate exceeds ``tolerated`` (0–1) keeps max(``floor``, 1 − ``strength`` · excess) of its score.
+    Strength 0 is off, at most 10.
+    """
+
+    name: str
+    event_type: int
+    base_type: int
+    tolerated: float
+    strength: float
+    floor: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class RegrettedItem:
+    """An item a guardrail holds down now; ``bad`` and ``base`` are decayed counts."""
+
+    item_id: str
+    guardrail: str
+    bad: float
+    base: float
+    rate: float
+    multiplier: float

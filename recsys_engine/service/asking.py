@@ -25,6 +25,12 @@ BLEND_FANOUT = 1000
 # Contract knob -> settings field.
 _KNOBS: Mapping[str, str] = MappingProxyType(
     {
+        "popularity_halflife_days": "popularity_half_life_days",
+        "half_life_days": "popularity_half_life_days",
+        "covis_window_days": "covis_window_days",
+        "co_vis_window_days": "covis_window_days",
+        "min_brands": "min_brands",
+        "profile_starter_blend_weight": "profile_starter_weight",
         "mmr_lambda": "mmr_lambda",
         "brand_cap": "brand_cap",
         "category_cap": "category_cap",
@@ -43,7 +49,7 @@ def apply_knobs(settings: Settings, knobs: Mapping[str, Any]) -> Settings:
     """Settings with one layer of contract knobs on top; absent and None knobs change nothing."""
     given = {name: value for name, value in knobs.items() if value is not None}
     changes: dict[str, Any] = {field: given[knob] for knob, field in _KNOBS.items() if knob in given}
-    for name in ("brand_cap", "category_cap", "profile_top_n", "profile_min_events"):
+    for name in ("brand_cap", "category_cap", "min_brands", "profile_top_n", "profile_min_events"):
         if name in changes:
             changes[name] = int(changes[name])
     if "rule_exclude_events" in given or "purchased_window_days" in given:
@@ -80,10 +86,20 @@ def build_query(state: LiveState, request: RecommendRequest, settings: Settings,
     history = state.histories.history(request.user_id, HISTORY_EVENTS)
     view = state.catalog.index.get(context.item_id or "", NO_ITEM)
     cart = _known(state, context.cart_item_ids)
-    session = _known(state, context.session_item_ids)
-    anchors, weights = _anchors(view, cart, session, history)
+    session = _known(state, context.session_item_ids[::-1])[::-1]  # of an item seen twice the later place counts
+    anchors, weights = _anchors(view, cart, session, _within_reach(history, settings.covis_window_days, now_s))
     return Query(
         shelf, now_s, context.surface, request.user_id, history, view, cart, session, anchors, weights, settings
+    )
+
+
+def _within_reach(history: History, window_days: float | None, now_s: float) -> History:
+    """The events that may speak as anchors: all, or those of the last ``covis_window_days``."""
+    if window_days is None or not history.size:
+        return history
+    keep = history.ts_s >= now_s - window_days * 86400
+    return History(
+        history.items[keep], history.ts_s[keep], history.types[keep], history.values[keep], history.baskets[keep]
     )
 
 

@@ -1,6 +1,7 @@
 """Why an item is where it is, in words and in numbers that add up."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from recsys_engine.contract.control import MissingVerdict
 from recsys_engine.domain import Choice, Query, RuleEffects
 from recsys_engine.pipeline import FILL, Outcome
 from recsys_engine.signals.catalog import Catalog
+from recsys_engine.signals.guardrails import Regret
 from recsys_engine.signals.sources import PairSource
 from recsys_engine.stages.filters import why_refused
 
@@ -44,11 +46,18 @@ def reasons(outcome: Outcome, choice: Choice, query: Query, rules: RuleEffects) 
     return tuple(found)
 
 
-def explanation(
-    outcome: Outcome, choice: Choice, query: Query, pairs: Mapping[str, PairSource], level: str
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """What explanations look up besides the outcome: pair signals, the learned ranking's own words, guardrails."""
+
+    pairs: Mapping[str, PairSource]
+    learned: Mapping[int, list[dict[str, Any]]]
+    regrets: Mapping[int, list[Regret]]
+
+
+def explanation(outcome: Outcome, choice: Choice, query: Query, insight: Insight, level: str) -> dict[str, Any]:
     """The explain block: ``contributions`` sum to ``blend``, times ``multiplier`` plus ``added`` (a boost of an item
-    without a score of its own) is the score.
+    without a score of its own) is the score. ``multiplier`` holds the profile, boosts and guardrails.
     """
     pool, row = outcome.pool, choice.row
     given = {
@@ -71,11 +80,17 @@ def explanation(
         "caps": {"brand": query.settings.brand_cap, "category": query.settings.category_cap},
         "anchors": [query.shelf.ids[item] for item in query.anchors.tolist()] or ["(no_recent_activity)"],
     }
+    regrets = insight.regrets.get(int(pool.items[row]))
+    if regrets:
+        block["guardrails"] = {one.guardrail: {"rate": one.rate, "multiplier": one.multiplier} for one in regrets}
     if level == "full":
         block["sources"] = list(outcome.sources(row))
         block["how"] = choice.how
         block["propensity"] = choice.propensity
-        block["history"] = _history_shares(int(pool.items[row]), query, pairs)
+        block["history"] = _history_shares(int(pool.items[row]), query, insight.pairs)
+        learned = insight.learned.get(int(pool.items[row]))
+        if learned:
+            block["learned"] = learned
     return block
 
 

@@ -13,12 +13,14 @@ from recsys_engine.contract.responses import Recommendations, ScoredItem
 from recsys_engine.domain import Limits, Query, Settings, Signal, Trace
 from recsys_engine.pipeline import Job, Outcome, Plan, recommend, rerank
 from recsys_engine.service.asking import apply_blend, apply_knobs, build_limits, build_query
-from recsys_engine.service.explain import explanation, reasons
+from recsys_engine.service.explain import Insight, explanation, reasons
 from recsys_engine.service.list_counts import list_counts
-from recsys_engine.service.recipes import learned_recipe, recipe
+from recsys_engine.service.recipes import LEARNED, learned_recipe, recipe
 from recsys_engine.service.settings import StoredSettings
 from recsys_engine.service.steering import Steer
+from recsys_engine.signals.guardrails import Guardrails, Regret
 from recsys_engine.signals.learned import LearnedSource
+from recsys_engine.signals.session_knn import SessionKnnSource
 from recsys_engine.signals.sources import (
     ContentSource,
     PairSource,
@@ -59,10 +61,12 @@ class Ranking:
         content = ContentSource()
         popularity = PopularitySource(state)
         self.learned = LearnedSource(state)
+        self.guardrails = Guardrails(state)
         sources: tuple[Signal, ...] = (
             popularity,
             TrendSource(state),
             *self.pairs.values(),
+            SessionKnnSource(state),
             RepurchaseSource(),
             TagProfileSource(popularity),
             content,
@@ -92,6 +96,7 @@ class Ranking:
     ) -> Served:
         """One list. ``steer`` holds stored knob layers and rules; the request's own overrides come last."""
         settings = self.effective(request, stored, steer.layers)
+        self.guardrails.rules = stored.guardrails
         query = build_query(self._state, request, settings, now_s)
         limits = build_limits(self._state, query, request.constraints)
         job = Job(
@@ -134,7 +139,8 @@ class Ranking:
 
     def _plan(self, settings: Settings) -> Plan:
         is_blend = "co_visitation_raw" in settings.weights
-        return Plan(self._blend if is_blend else self._signals, self._ranker)
+        penalty = None if settings.is_plain_blend else self.guardrails.multipliers
+        return Plan(self._blend if is_blend else self._signals, self._ranker, penalty=penalty)
 
     def _rerank(self, job: Job, candidates: Sequence[RerankCandidate]) -> Outcome:
         index = self._state.catalog.index
@@ -152,13 +158,14 @@ class Ranking:
         query, outcome, steer, limits = made
         level = request.explain_level
         ids, pool = query.shelf.ids, outcome.pool
+        insight = None if level == "tags" else self._insight(outcome, query, level)
         places = tuple(
             ScoredItem(
                 ids[int(pool.items[choice.row])],
                 float(pool.scores[choice.row]),
                 rank,
                 reasons(outcome, choice, query, steer.rules) if request.include_reasons else (),
-                None if level == "tags" else explanation(outcome, choice, query, self.pairs, level),
+                None if insight is None else explanation(outcome, choice, query, insight, level),
             )
             for rank, choice in enumerate(outcome.choices, 1)
         )
@@ -168,6 +175,15 @@ class Ranking:
         trace = {"extras": {"candidate_sources": counts, "policy": policy, "surface": query.surface}}
         version = f"{name}@{digest}"
         return Recommendations(request_id, version, places, steer.segment_id, steer.profile_id, trace)
+
+    def _insight(self, outcome: Outcome, query: Query, level: str) -> Insight:
+        items = np.array([outcome.pool.items[choice.row] for choice in outcome.choices], np.int64)
+        regrets: dict[int, list[Regret]] = {}
+        if not query.settings.is_plain_blend:
+            for item, regret in self.guardrails.regrets(round(query.now_s * 1000), items):
+                regrets.setdefault(item, []).append(regret)
+        speaks = level == "full" and query.settings.weights.get(LEARNED)
+        return Insight(self.pairs, self.learned.explain(query, items.tolist()) if speaks else {}, regrets)
 
 
 def _random(request_id: str) -> np.random.Generator:

@@ -4,12 +4,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from recsys_engine.domain import Settings
+from recsys_engine.domain import Guardrail, Settings
 
 DEFAULT_TYPE_WEIGHTS: Mapping[int, float] = MappingProxyType({0: 0.05, 1: 0.20, 2: 0.70, 3: 1.00, 4: 0.10})
 DEFAULT_HALF_LIVES_DAYS: Mapping[int, float] = MappingProxyType({0: 3.0, 1: 7.0, 2: 21.0, 3: 60.0, 4: 3.0})
 DEFAULT_TYPE_NAMES: Mapping[int, str] = MappingProxyType({0: "view", 1: "click", 2: "add", 3: "purchase", 4: "custom"})
 FALLBACK_HALF_LIFE_DAYS = 14.0
+OUT_OF_STOCK_CLICK, RETURN = 10, 11
+"""Event types a shop reports regrets with: a click on something that was not there, and goods sent back."""
+DEFAULT_GUARDRAILS = (
+    Guardrail("out_of_stock_click", OUT_OF_STOCK_CLICK, base_type=1, tolerated=0.1, strength=0.5),
+    Guardrail("return", RETURN, base_type=3, tolerated=0.1, strength=1.0),
+)
 DEFAULT_SURFACE = "default"
 GUEST_SUFFIX = ".guest"
 
@@ -19,6 +25,7 @@ _PERSONAL = Settings(
         "trend": 0.05,
         "co_visitation": 0.35,
         "session_sequence": 0.20,
+        "session_knn": 1.00,
         "bought_together": 0.20,
         "repurchase": 0.60,
         "content_similarity": 0.15,
@@ -29,6 +36,7 @@ _PERSONAL = Settings(
         "trend": 50,
         "co_visitation": 150,
         "session_sequence": 80,
+        "session_knn": 100,
         "bought_together": 150,
         "repurchase": 80,
         "content_similarity": 60,
@@ -108,8 +116,17 @@ RECIPES: Mapping[str, Settings] = MappingProxyType(
 LEARNED = "learned"
 BESIDE_LEARNED = 1e-4
 """What the other signals keep of their weight: they break ties and decide alone where the ranker knows nothing."""
+SESSION_BESIDE_LEARNED = 0.5
+"""A session going on speaks beside the ranker, which learned from orders alone."""
 _LEARNED_GENERATORS: Mapping[str, int] = MappingProxyType(
-    {LEARNED: 300, "recent_popularity": 40, "trend": 20, "co_visitation": 40, "content_similarity": 20}
+    {
+        LEARNED: 300,
+        "session_knn": 60,
+        "recent_popularity": 40,
+        "trend": 20,
+        "co_visitation": 40,
+        "content_similarity": 20,
+    }
 )
 _BESIDE = frozenset({"recent_popularity", "trend", "co_visitation", "repurchase"})
 _LEARNED_SURFACES = frozenset(
@@ -128,6 +145,8 @@ def learned_recipe(surface: str) -> Settings:
     if name not in _LEARNED_SURFACES:
         return plain
     weights = {name: BESIDE_LEARNED * weight for name, weight in plain.weights.items() if name in _BESIDE}
+    if "session_knn" in plain.weights and not plain.only_own_history:
+        weights["session_knn"] = SESSION_BESIDE_LEARNED * plain.weights["session_knn"]
     generators = plain.generators if plain.only_own_history else _LEARNED_GENERATORS
     return replace(plain, weights={LEARNED: 1.0, **weights}, generators=generators)
 

@@ -139,7 +139,7 @@ class Replica:
         elif isinstance(row, tuple) and not hasattr(row, "item_id"):
             state.traits[row[1]] = row[2]
         else:
-            state.catalog.put(row)
+            state.put_item(row)
 
     def _operate(self, connection: Connection, state: LiveState, operation: Operation) -> None:
         payload = operation.payload
@@ -198,7 +198,7 @@ class Replica:
     def _from_log(self, connection: Connection, settings: CounterSettings, seq: int) -> LiveState:
         state = LiveState(settings)
         for row in log_store.items_after(connection, self._tenant, 0):
-            state.catalog.put(row)
+            state.put_item(row)
         for _, user_id, traits in log_store.users_after(connection, self._tenant, 0):
             state.traits[user_id] = traits
         load_events(state, log_store.all_events(connection, self._tenant, seq))

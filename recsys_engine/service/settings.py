@@ -8,7 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from recsys_engine.contract.entities import EventTypeConfig
+from recsys_engine.domain import Guardrail
 from recsys_engine.service.recipes import (
+    DEFAULT_GUARDRAILS,
     DEFAULT_HALF_LIVES_DAYS,
     DEFAULT_TYPE_NAMES,
     DEFAULT_TYPE_WEIGHTS,
@@ -19,6 +21,8 @@ from recsys_engine.signals.state import CounterSettings
 from recsys_engine.store.documents import Document
 
 EVENT_TYPE = "event_type"
+CATEGORY_PACE = "category_pace"
+GUARDRAIL = "guardrail"
 _NO_DOCUMENTS: Mapping[str, Mapping[str, Document]] = MappingProxyType({})
 
 
@@ -29,6 +33,7 @@ class StoredSettings:
     by_kind: Mapping[str, Mapping[str, Document]] = field(default_factory=lambda: _NO_DOCUMENTS)
     digest: str = "0" * 8
     type_weights: Mapping[int, float] = field(default_factory=lambda: DEFAULT_TYPE_WEIGHTS)
+    guardrails: tuple[Guardrail, ...] = DEFAULT_GUARDRAILS
 
     def of_kind(self, kind: str) -> Mapping[str, Document]:
         return self.by_kind.get(kind, {})
@@ -41,7 +46,7 @@ def settings_from(found: list[Document]) -> StoredSettings:
         by_kind.setdefault(document.kind, {})[document.key] = document
     text = json.dumps([[d.kind, d.key, d.body] for d in found], sort_keys=True)
     settings = StoredSettings(by_kind, blake2b(text.encode(), digest_size=4).hexdigest())
-    return replace(settings, type_weights=type_weights(settings))
+    return replace(settings, type_weights=type_weights(settings), guardrails=guardrails(settings))
 
 
 def event_types(settings: StoredSettings) -> tuple[EventTypeConfig, ...]:
@@ -87,11 +92,26 @@ def half_lives_ms(settings: StoredSettings) -> dict[int, int]:
     }
 
 
+def category_pace(settings: StoredSettings) -> dict[str, float]:
+    """Factor on the half-lives of each category that has its own, by folded name."""
+    return {key: float(document.body["factor"]) for key, document in settings.of_kind(CATEGORY_PACE).items()}
+
+
+def guardrails(settings: StoredSettings) -> tuple[Guardrail, ...]:
+    """The guardrails, defaults under the tenant's own, by name; those of strength 0 are off."""
+    stored = settings.of_kind(GUARDRAIL)
+    own = {name: Guardrail(name=name, **document.body) for name, document in stored.items()}
+    effective = {guard.name: guard for guard in DEFAULT_GUARDRAILS} | own
+    return tuple(effective[name] for name in sorted(effective))
+
+
 def shortest_half_life_ms(settings: StoredSettings) -> int:
     """The half-life that decides how long an epoch may last, at most 3 days."""
-    return max(min(3 * DAY_MS, *half_lives_ms(settings).values()), 1)
+    fastest = min([1.0, *category_pace(settings).values()])
+    return max(round(min(3 * DAY_MS, *half_lives_ms(settings).values()) * fastest), 1)
 
 
 def counter_settings(settings: StoredSettings, epoch_ms: int) -> CounterSettings:
     """What the live counters are built with."""
-    return CounterSettings(epoch_ms, half_lives_ms(settings), round(FALLBACK_HALF_LIFE_DAYS * DAY_MS))
+    fallback_ms = round(FALLBACK_HALF_LIFE_DAYS * DAY_MS)
+    return CounterSettings(epoch_ms, half_lives_ms(settings), fallback_ms, category_pace=category_pace(settings))

@@ -97,6 +97,11 @@ class Catalog:
             self._tie[known] = int.from_bytes(blake2b(item_id.encode(), digest_size=8).digest(), "big", signed=True)
         return known
 
+    def category_of(self, item: int) -> str | None:
+        """The folded name of an item's category."""
+        code = int(self._category[item])
+        return self.categories.names[code] if code >= 0 else None
+
     def shelf(self) -> Shelf:
         """Views of the arrays as they are now."""
         n = self.size

@@ -88,6 +88,14 @@ class Histories:
         """Put other rows in place of a user's history."""
         self._own[user] = (rows.copy(), len(rows))
 
+    def rows_of_item(self, item: int) -> FloatArray:
+        """Every event of an item, in no particular order."""
+        users = np.repeat(np.arange(len(self._offsets) - 1), np.diff(self._offsets))
+        moved = np.fromiter(self._own, np.int64, len(self._own))
+        base = self._base[(self._base[:, ITEM] == item) & ~np.isin(users, moved)]
+        own = [matrix[:size][matrix[:size, ITEM] == item] for matrix, size in self._own.values()]
+        return np.concatenate([base, *own])
+
     def history(self, user_id: str | None, newest: int) -> History:
         """The last ``newest`` events of a user, empty for strangers."""
         user = self.user_index.get(user_id) if user_id else None

@@ -1,7 +1,9 @@
 """The learned ranking behind the common face of a signal."""
 
 from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from recsys_engine.domain import NO_ITEM, FloatArray, IntArray, Query
 from recsys_engine.signals.histories import TS_MS
 from recsys_engine.signals.ranking.from_state import Lessons, histories_from
 from recsys_engine.signals.ranking.model import Ranked, RankingModel, fit_ranking
+from recsys_engine.signals.ranking.shoppers import Histories
 from recsys_engine.signals.state import LiveState
 
 LONGEST_QUERY = 10  # items of a cart or session that count, the newest
@@ -18,6 +21,7 @@ BROWSED_S = 86_400  # what a shopper looked at in the last day still colours the
 NEW_SHARE = 1e-3  # items nobody has bought yet come after those the ranker knows
 SEEN_SHARE = 0.5  # of what goes with it, beside what they usually buy
 REMEMBERED = 5_000  # answers; one is about 5 kB
+EXPLAINED = 8  # items of a history named in an explanation
 _NOTHING: IntArray = np.empty(0, np.int64)
 _NO_ROWS: FloatArray = np.empty((0, 5))
 Answer = tuple[IntArray, FloatArray]
@@ -48,6 +52,15 @@ class Question:
     shown: IntArray
     seen: IntArray
     repeats: bool
+
+
+@dataclass(frozen=True)
+class Part:
+    """A ranking that takes part in an answer, and the items (model codes) it was asked from."""
+
+    ranked: Ranked
+    share: float
+    asked: IntArray
 
 
 class LearnedSource:
@@ -128,24 +141,69 @@ class LearnedSource:
         return Question(self._codes(shown), self._codes(seen), repeats)
 
     def _computed(self, ranking: RankingModel, query: Query, question: Question) -> Answer:
-        parts: list[tuple[Ranked, float]] = []
         dense = np.zeros(query.shelf.size)
-        if len(question.shown):
-            parts.append((ranking.together([question.shown]), 1.0))
-        else:
-            history = self._state.histories.history(query.user_id, HISTORY_EVENTS)
-            lines = histories_from(history, self._mapped(query.shelf.size), self._users.get(query.user_id or "", -1))
-            if len(lines.item):
-                parts.append((ranking.personal(lines, repeats=question.repeats), 1.0))
-                dense[self._to_shelf[ranking.kinship.items]] += NEW_SHARE * ranking.newcomers(lines)[0]
-            seen = question.seen if len(question.seen) or len(lines.item) else self._codes(query.anchors[::-1])
-            if len(seen):
-                parts.append((ranking.together([seen]), SEEN_SHARE if len(lines.item) else 1.0))
-        for ranked, share in parts:
-            items = self._to_shelf[ranked.candidates.item]
-            dense[items] += share / (1 + np.exp(-ranked.scores.astype(np.float64)))
+        lines = self._lines(query)
+        if len(lines.item) and not len(question.shown):
+            dense[self._to_shelf[ranking.kinship.items]] += NEW_SHARE * ranking.newcomers(lines)[0]
+        for part in self._parts(ranking, query, question, lines):
+            items = self._to_shelf[part.ranked.candidates.item]
+            dense[items] += part.share * _chance(part.ranked.scores)
         items = np.flatnonzero(dense)
         return items, dense[items]
+
+    def _lines(self, query: Query) -> Histories:
+        history = self._state.histories.history(query.user_id, HISTORY_EVENTS)
+        return histories_from(history, self._mapped(query.shelf.size), self._users.get(query.user_id or "", -1))
+
+    def _parts(self, ranking: RankingModel, query: Query, question: Question, lines: Histories) -> list[Part]:
+        """The rankings an answer adds up, with their shares."""
+        if len(question.shown):
+            return [Part(ranking.together([question.shown]), 1.0, question.shown)]
+        parts: list[Part] = []
+        if len(lines.item):
+            parts.append(Part(ranking.personal(lines, repeats=question.repeats), 1.0, np.unique(lines.item)))
+        seen = question.seen if len(question.seen) or len(lines.item) else self._codes(query.anchors[::-1])
+        if len(seen):
+            parts.append(Part(ranking.together([seen]), SEEN_SHARE if len(lines.item) else 1.0, seen))
+        return parts
+
+    def explain(self, query: Query, items: Sequence[int]) -> dict[int, list[dict[str, Any]]]:
+        """For each item, the rankings that spoke for it: the ranker's columns and the items they speak from.
+
+        ``adds`` of all blocks sum to the item's value (an item without sales has one of its own, for its relatives);
+        base, columns and novelty of a block sum to its ``ranker`` score (both to single precision).
+        """
+        if self._model is None:
+            return {}
+        ranking, lines = self._model.ranking, self._lines(query)
+        parts = self._parts(ranking, query, self._question(query), lines)
+        return {item: [block for part in parts for block in self._told(ranking, part, item)] for item in items}
+
+    def _told(self, ranking: RankingModel, part: Part, item: int) -> Iterator[dict[str, Any]]:
+        code = int(self._mapped(self._state.catalog.size)[item])
+        row = int(np.searchsorted(part.ranked.candidates.item, code))  # one case: items ascend
+        if row == len(part.ranked.candidates.item) or part.ranked.candidates.item[row] != code:
+            return
+        split = ranking.split(part.ranked, row)
+        assert self._model is not None
+        ease, near = ranking.ties(part.asked, code)
+        strongest = np.argsort(-(np.abs(ease) + near), kind="stable")[:EXPLAINED]
+        yield {
+            "question": part.ranked.recipe,
+            "share": part.share,
+            "ranker": split.total,
+            "base": split.base,
+            "columns": {
+                name: {"value": value, "contribution": share} for name, (value, share) in split.columns.items()
+            },
+            "novelty": split.novelty,
+            "adds": float(part.share * _chance(part.ranked.scores[row : row + 1])[0]),
+            "history": [
+                {"item_id": self._model.item_ids[part.asked[at]], "ease": float(ease[at]), "together": float(near[at])}
+                for at in strongest.tolist()
+                if ease[at] or near[at]
+            ],
+        }
 
     def _codes(self, items: IntArray) -> IntArray:
         """Model codes of the newest ten distinct items, oldest first."""
@@ -159,3 +217,9 @@ class LearnedSource:
             ids = self._state.catalog.shelf().ids
             self._to_model = np.array([self._items.get(item_id, -1) for item_id in ids], np.int64)
         return self._to_model
+
+
+def _chance(scores: Any) -> FloatArray:
+    """1 / (1 + e^−score)."""
+    chance: FloatArray = 1 / (1 + np.exp(-scores.astype(np.float64)))
+    return chance

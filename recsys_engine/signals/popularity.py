@@ -19,7 +19,8 @@ _TYPES = 5
 class Popularity:
     """int64 cells ``[window, type row, item]``; window 0 uses the type's half-life, 1 the short, 2 the long trend.
 
-    Type weights are applied when reading, so changing a weight needs no rebuild; changing a half-life does.
+    Type weights are applied when reading, so changing a weight needs no rebuild; changing a half-life does. Items of a
+    fast or slow category have their own half-life in window 0: the type's times ``pace[item]``.
     """
 
     def __init__(self, epoch_ms: int, half_lives_ms: dict[int, int], default_half_life_ms: int) -> None:
@@ -28,27 +29,55 @@ class Popularity:
         self.default_half_life_ms = default_half_life_ms
         self.type_rows: dict[int, int] = {type_: type_ for type_ in range(_TYPES)}
         self.cells = np.zeros((3, _TYPES, _FIRST_CAPACITY), np.int64)
+        self.pace: dict[int, float] = {}
         self.version = 0
 
     def frozen(self) -> "Popularity":
         """A copy that later events leave alone."""
         still = copy(self)
-        still.type_rows, still.cells = dict(self.type_rows), self.cells.copy()
+        still.type_rows, still.cells, still.pace = dict(self.type_rows), self.cells.copy(), dict(self.pace)
         return still
 
     def arrays(self) -> Arrays:
         """Everything ``load`` needs, as views."""
         rows = np.array(list(self.type_rows.items()), np.int64)
-        return {"cells": self.cells, "type_rows": rows, "version": np.array([self.version])}
+        pace = np.array(list(self.pace.items()), np.float64).reshape(-1, 2)
+        return {"cells": self.cells, "type_rows": rows, "pace": pace, "version": np.array([self.version])}
 
     def load(self, arrays: Arrays) -> None:
         """Take over what ``arrays`` gave."""
         self.cells = arrays["cells"]
         self.type_rows = dict(arrays["type_rows"].tolist())
+        self.pace = {int(item): pace for item, pace in arrays["pace"].tolist()}
         self.version = int(arrays["version"][0])
 
-    def half_life_ms(self, type_: int) -> int:
-        return self.half_lives_ms.get(type_, self.default_half_life_ms)
+    def half_life_ms(self, type_: int, pace: float = 1.0) -> int:
+        own = self.half_lives_ms.get(type_, self.default_half_life_ms)
+        return own if pace == 1.0 else max(round(own * pace), 1)
+
+    def set_pace(self, item: int, pace: float) -> None:
+        """Give an item another half-life; its window 0 starts from nothing and must be counted anew."""
+        self._reserve(item + 1)
+        self.cells[0, :, item] = 0
+        self.pace.pop(item, None)
+        if pace != 1.0:
+            self.pace[item] = pace
+        self.version += 1
+
+    def recount(
+        self,
+        item: int,
+        types: npt.NDArray[np.int64],
+        values: FloatArray,
+        ts_ms: npt.NDArray[np.int64],
+    ) -> None:
+        """Count an item's events in window 0 after ``set_pace``."""
+        for type_ in np.unique(types).tolist():
+            mask = types == type_
+            self.cells[0, self._row(type_), item] += self._shares(
+                type_, self.pace.get(item, 1.0), quantities(values[mask]), ts_ms[mask]
+            ).sum()
+        self.version += 1
 
     def add(self, item: int, type_: int, value: float, ts_ms: int, sign: int = 1) -> None:
         """Count one event (``sign`` -1 takes it back)."""
@@ -56,7 +85,8 @@ class Popularity:
         self._reserve(item + 1)
         amount = quantity(value)
         direction = sign if amount >= 0 else -sign
-        for window, half_life in enumerate((self.half_life_ms(type_), TREND_SHORT_MS, TREND_LONG_MS)):
+        pace = self.pace.get(item, 1.0)
+        for window, half_life in enumerate((self.half_life_ms(type_, pace), TREND_SHORT_MS, TREND_LONG_MS)):
             weight = weight_at(ts_ms, self.epoch_ms, half_life)
             self.cells[window, row, item] += direction * ((weight * abs(amount)) >> _QUANTITY_BITS)
         self.version += 1
@@ -73,14 +103,37 @@ class Popularity:
             return
         self._reserve(int(items.max()) + 1)
         amounts = quantities(values)
-        for type_ in np.unique(types):
-            row = self._row(int(type_))
+        for type_ in np.unique(types).tolist():
+            row = self._row(type_)
             mask = types == type_
-            for window, half_life in enumerate((self.half_life_ms(int(type_)), TREND_SHORT_MS, TREND_LONG_MS)):
-                weights = weights_at(ts_ms[mask], self.epoch_ms, half_life)
-                signed = np.sign(amounts[mask]) * ((weights * np.abs(amounts[mask])) >> _QUANTITY_BITS)
-                np.add.at(self.cells[window, row], items[mask], signed)
+            for window, half_life in ((1, TREND_SHORT_MS), (2, TREND_LONG_MS)):
+                shares = _shares(weights_at(ts_ms[mask], self.epoch_ms, half_life), amounts[mask])
+                np.add.at(self.cells[window, row], items[mask], shares)
+            for pace, here in self._by_pace(items[mask]):
+                shares = self._shares(type_, pace, amounts[mask][here], ts_ms[mask][here])
+                np.add.at(self.cells[0, row], items[mask][here], shares)
         self.version += 1
+
+    def _shares(
+        self, type_: int, pace: float, amounts: npt.NDArray[np.int64], ts_ms: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        return _shares(weights_at(ts_ms, self.epoch_ms, self.half_life_ms(type_, pace)), amounts)
+
+    def _by_pace(self, items: npt.NDArray[np.int64]) -> list[tuple[float, npt.NDArray[np.bool_]]]:
+        """Which of the items go at which pace."""
+        if not self.pace:
+            return [(1.0, np.ones(len(items), bool))]
+        paces = np.array([self.pace.get(item, 1.0) for item in items.tolist()])
+        return [(pace, paces == pace) for pace in np.unique(paces).tolist()]
+
+    def counted(self, type_: int, items: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The 120-day cells of one event type."""
+        row = self.type_rows.get(type_)
+        if row is None or not len(items):
+            return np.zeros(len(items), np.int64)
+        self._reserve(int(items.max()) + 1)
+        found: npt.NDArray[np.int64] = self.cells[2, row, items]
+        return found
 
     def scores(self, type_weights: dict[int, float], now_ms: int, size: int) -> FloatArray:
         """Σ over types of weight · decayed count, for the first ``size`` items; negatives become 0."""
@@ -91,10 +144,37 @@ class Popularity:
             if weight:
                 factor = weight * read_factor(now_ms, self.epoch_ms, self.half_life_ms(type_))
                 total += factor * self.cells[0, row, :size]
+        for item, pace in self.pace.items():
+            if item < size:
+                total[item] = sum(
+                    weight
+                    * read_factor(now_ms, self.epoch_ms, self.half_life_ms(type_, pace))
+                    * self.cells[0, row, item]
+                    for type_, row in self.type_rows.items()
+                    if (weight := type_weights.get(type_, 0.0))
+                )
         return np.maximum(total, 0.0)
+
+    def aged(self, type_weights: dict[int, float], half_life_ms: float, now_ms: int, size: int) -> FloatArray:
+        """Popularity under any half-life h, from the short and the long counter: short^w · long^(1−w).
+
+        1/h = w/7 d + (1−w)/120 d makes it exact for events of one age and an approximation from above for a spread
+        (Hölder); shorter than 7 and longer than 120 days count as those.
+        """
+        short, long = self._rates(type_weights, now_ms, size)
+        share = (1 / half_life_ms - 1 / TREND_LONG_MS) / (1 / TREND_SHORT_MS - 1 / TREND_LONG_MS)
+        share = min(max(share, 0.0), 1.0)
+        mixed: FloatArray = short**share * long ** (1 - share)
+        return mixed
 
     def trend(self, type_weights: dict[int, float], now_ms: int, size: int) -> FloatArray:
         """Short-window rate over long-window rate, shrunk: (s/7 d) / (l/120 d + 1/120 d), 0 for the unseen."""
+        short, long = self._rates(type_weights, now_ms, size)
+        ratio: FloatArray = (short / TREND_SHORT_MS) / ((long + 1.0) / TREND_LONG_MS)
+        return ratio
+
+    def _rates(self, type_weights: dict[int, float], now_ms: int, size: int) -> tuple[FloatArray, FloatArray]:
+        """Weighted counts under the short and the long half-life; negatives become 0."""
         self._reserve(size)
         weights = np.zeros(len(self.type_rows))
         for type_, row in self.type_rows.items():
@@ -103,8 +183,7 @@ class Popularity:
             np.maximum(weights @ self.cells[window, :, :size], 0) * read_factor(now_ms, self.epoch_ms, half_life)
             for window, half_life in ((1, TREND_SHORT_MS), (2, TREND_LONG_MS))
         )
-        ratio: FloatArray = (short / TREND_SHORT_MS) / ((long + 1.0) / TREND_LONG_MS)
-        return ratio
+        return short, long
 
     def _row(self, type_: int) -> int:
         row = self.type_rows.get(type_)
@@ -119,3 +198,9 @@ class Popularity:
             grown = np.zeros((3, self.cells.shape[1], max(size, 2 * capacity)), np.int64)
             grown[:, :, :capacity] = self.cells
             self.cells = grown
+
+
+def _shares(weights: npt.NDArray[np.int64], amounts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """What each event adds to a cell."""
+    shares: npt.NDArray[np.int64] = np.sign(amounts) * ((weights * np.abs(amounts)) >> _QUANTITY_BITS)
+    return shares

@@ -21,7 +21,10 @@ REPURCHASE_HALF_LIFE_S = 60 * DAY_MS / 1000
 REFRESH_S = 60.0
 IMMEDIATE_SIZE = 20_000
 LARGE_REFRESH_S = 0.5
+AGED_KEPT = 3
 PROFILE_ITEMS = 200
+STARTER_ITEMS = 50
+"""The most popular items whose tags stand in for a short profile."""
 PROFILE_REACH = 1000
 """The tag profile looks for candidates among this many most popular items."""
 CONTENT_PROFILE_ITEMS = 20
@@ -63,9 +66,10 @@ class PopularitySource:
         self._scores: FloatArray = np.zeros(0)
         self._order: IntArray = _NOTHING
         self._reach = 0
+        self._aged: dict[float, PopularitySource] = {}
 
     def candidates(self, query: Query, limit: int) -> IntArray:
-        return self.best(query, limit)[:limit]
+        return self._asked(query).best(query, limit)[:limit]
 
     def best(self, query: Query, reach: int) -> IntArray:
         """At least the ``reach`` best available items; the same array until something changes."""
@@ -76,8 +80,18 @@ class PopularitySource:
         return self._order
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
-        self._refresh(query)
-        return self._scores[items]
+        asked = self._asked(query)
+        asked._refresh(query)  # noqa: SLF001 - its own kind
+        return asked._scores[items]  # noqa: SLF001
+
+    def _asked(self, query: Query) -> "PopularitySource":
+        """This one, or one that counts with the half-life the request asks for."""
+        days = query.settings.popularity_half_life_days
+        if days is None:
+            return self
+        if days not in self._aged:
+            self._aged = {**dict(list(self._aged.items())[-AGED_KEPT:]), days: AgedPopularity(self._state, days)}
+        return self._aged[days]
 
     def _refresh(self, query: Query) -> None:
         weights = query.settings.type_weights
@@ -94,10 +108,27 @@ class PopularitySource:
         return self._state.popularity.scores(weights, now_ms, size)
 
 
+class AgedPopularity(PopularitySource):
+    """Popularity under one half-life for every event type, as a request may ask."""
+
+    def __init__(self, state: LiveState, half_life_days: float) -> None:
+        super().__init__(state)
+        self._half_life_ms = half_life_days * DAY_MS
+
+    def _asked(self, query: Query) -> PopularitySource:  # noqa: ARG002 - it is the one that was asked for
+        return self
+
+    def _compute(self, weights: dict[int, float], now_ms: int, size: int) -> FloatArray:
+        return self._state.popularity.aged(weights, self._half_life_ms, now_ms, size)
+
+
 class TrendSource(PopularitySource):
     """Trend: the 7-day rate over the 120-day rate, shrunk by one event."""
 
     name = "trend"
+
+    def _asked(self, query: Query) -> PopularitySource:  # noqa: ARG002 - a trend has its own two windows
+        return self
 
     def _compute(self, weights: dict[int, float], now_ms: int, size: int) -> FloatArray:
         return self._state.popularity.trend(weights, now_ms, size)
@@ -247,6 +278,14 @@ class TagProfileSource:
         profile = self.profile(query)
         return _overlap(profile, query.shelf.tags[items].T)
 
+    def _starter(self, query: Query) -> FloatArray:
+        """The tags of the most popular items by popularity, weights summing to 1: a profile for those without one."""
+        weights = np.zeros(query.shelf.tag_count + 1)
+        popular = self._popularity.best(query, STARTER_ITEMS)[:STARTER_ITEMS]
+        np.add.at(weights, query.shelf.tags[popular], self._popularity.scores(query, popular)[:, None])
+        weights[-1] = 0.0
+        return _only_top(weights, query.settings.profile_top_n, query.shelf.tag_names)
+
     def profile(self, query: Query) -> FloatArray:
         """Weight per tag code; one extra cell at the end catches the padding and stays 0."""
         if self._memo[0] is query:
@@ -256,12 +295,15 @@ class TagProfileSource:
         history, settings = query.history, query.settings
         keep = history.ts_s >= query.now_s - settings.profile_window_days * 86400
         items = np.concatenate([history.items[keep][-PROFILE_ITEMS:], query.session])
+        starter = settings.profile_starter_weight if len(np.unique(items)) < settings.profile_min_events else 0.0
         if len(items):
             types = np.concatenate([history.types[keep][-PROFILE_ITEMS:], np.zeros(len(query.session), np.int64)])
             strength = _strengths(settings.type_weights, types)
             np.add.at(weights, tags[items], strength[:, None])
             weights[-1] = 0.0
             weights = _only_top(weights, settings.profile_top_n, query.shelf.tag_names)
+        if starter > 0:
+            weights = (1 - starter) * weights + starter * self._starter(query)
         self._memo = (query, weights)
         return weights
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from recsys_engine.signals.interactions import basket_partners, covisit_partners
 from recsys_engine.signals.packing import Arrays, packed, part, under, unpacked
 from recsys_engine.signals.pairs import PairCounts
 from recsys_engine.signals.popularity import Popularity
+from recsys_engine.signals.sessions import Sessions, sessions_from
 from recsys_engine.store.log import EventRow
 
 PAIR_HALF_LIFE_MS = 90 * DAY_MS
@@ -32,6 +34,8 @@ class CounterSettings:
     half_lives_ms: Mapping[int, int] = field(default_factory=dict)
     default_half_life_ms: int = 14 * DAY_MS
     covisit_window_ms: int = 28 * DAY_MS
+    category_pace: Mapping[str, float] = field(default_factory=dict)
+    """Folded category name → factor on every half-life of its items' popularity."""
 
 
 class LiveState:
@@ -47,6 +51,24 @@ class LiveState:
         self.covisit = PairCounts(settings.epoch_ms, PAIR_HALF_LIFE_MS)
         self.sequence = PairCounts(settings.epoch_ms, SEQUENCE_HALF_LIFE_MS)
         self.basket = PairCounts(settings.epoch_ms, PAIR_HALF_LIFE_MS)
+        self._sessions: Sessions | None = None
+
+    @property
+    def sessions(self) -> Sessions:
+        """Browsing sessions: derived from the histories when first asked for, kept up with every event from then."""
+        if self._sessions is None:
+            self._sessions = sessions_from(self.histories)
+        return self._sessions
+
+    def put_item(self, row: Any) -> None:
+        """Apply one row of the items table; a category of another pace counts its popularity anew."""
+        item = self.catalog.put(row)
+        pace = self.settings.category_pace.get(self.catalog.category_of(item) or "", 1.0)
+        if pace == self.popularity.pace.get(item, 1.0):
+            return
+        self.popularity.set_pace(item, pace)
+        rows = self.histories.rows_of_item(item)
+        self.popularity.recount(item, rows[:, TYPE].astype(np.int64), rows[:, VALUE], rows[:, TS_MS].astype(np.int64))
 
     def apply(self, event: EventRow) -> None:
         """Learn from one event. Impressions and events without an item teach nothing here."""
@@ -59,6 +81,8 @@ class LiveState:
         row = (item, event.ts_ms, event.type, event.value, basket_code(event))
         self._count(earlier, row, 1)
         self.histories.append(user, row)
+        if self._sessions is not None:
+            self._sessions.add(user, item, event.type, event.ts_ms)
 
     def forget_user(self, user_id: str) -> None:
         """Take back everything a user contributed; afterwards no signal differs from one that never saw them."""
@@ -70,6 +94,8 @@ class LiveState:
         for place in range(len(rows)):
             self._count(rows[:place], rows[place].tolist(), -1)
         self.histories.replace(user, np.empty((0, 5)))
+        if self._sessions is not None:
+            self._sessions.forget(user)
 
     def relearn_users(self, user_ids: Iterable[str], events: Sequence[EventRow]) -> None:
         """Put ``events`` (all that is left of these users, in log order) in place of what they contributed."""

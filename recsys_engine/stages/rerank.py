@@ -8,6 +8,7 @@ list order.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -19,20 +20,32 @@ WINDOW = 100
 
 @dataclass(slots=True)
 class Caps:
-    """Running counts against the brand, category and variant limits of one list."""
+    """Running counts against the brand, category and variant limits of one list of ``k`` places.
+
+    The last free places are kept for new brands while the list has fewer than ``min_brands``.
+    """
 
     shelf: Shelf
     settings: Settings
+    k: int
+    taken: int = 0
+    min_brands: int = field(init=False)
     brands: Counter[int] = field(default_factory=Counter)
     categories: Counter[int] = field(default_factory=Counter)
     parents: set[int] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        self.min_brands = self.settings.min_brands
+
     def hit(self, item: int) -> str | None:
         """The limit that forbids one more of this kind, or None."""
         settings, shelf = self.settings, self.shelf
-        brand = shelf.brand.item(item) if settings.brand_cap else -1
-        if brand >= 0 and self.brands[brand] >= settings.brand_cap:
-            return "brand_cap"
+        if settings.brand_cap or self.min_brands:
+            brand = shelf.brand.item(item)
+            if brand >= 0 and self.brands[brand] >= (settings.brand_cap or self.k):
+                return "brand_cap"
+            if self.min_brands and (brand < 0 or self.brands[brand]) and self._must_be_new():
+                return "min_brands"
         category = shelf.category.item(item) if settings.category_cap else -1
         if category >= 0 and self.categories[category] >= settings.category_cap:
             return "category_cap"
@@ -40,15 +53,21 @@ class Caps:
             return "variant"
         return None
 
+    def _must_be_new(self) -> bool:
+        listed = sum(1 for brand, count in self.brands.items() if brand >= 0 and count > 0)
+        return self.min_brands - listed >= self.k - self.taken
+
     def release(self, item: int) -> None:
         """Undo ``take``."""
+        self.taken -= 1
         self.brands[int(self.shelf.brand[item])] -= 1
         self.categories[int(self.shelf.category[item])] -= 1
         self.parents.discard(int(self.shelf.parent[item]))
 
     def take(self, item: int) -> None:
         """Count an item that is on the list."""
-        if self.settings.brand_cap:
+        self.taken += 1
+        if self.settings.brand_cap or self.min_brands:
             self.brands[int(self.shelf.brand[item])] += 1
         if self.settings.category_cap:
             self.categories[int(self.shelf.category[item])] += 1
@@ -58,10 +77,20 @@ class Caps:
 
 
 def choose(pool: Pool, order: Sequence[int], k: int, caps: Caps, lambda_: float) -> tuple[list[Choice], dict[int, str]]:
-    """Up to ``k`` choices from the pool rows in ``order`` (best first), and the rows a cap refused."""
-    if lambda_ >= 1.0:
-        return _by_score(pool, order, k, caps)
-    return _by_marginal_relevance(pool, order, k, caps, lambda_)
+    """Up to ``k`` choices from the pool rows in ``order`` (best first), and the items a cap refused.
+
+    When the pool has too few brands for ``min_brands``, what that refused fills the list after all.
+    """
+    by = _by_score if lambda_ >= 1.0 else partial(_by_marginal_relevance, lambda_=lambda_)
+    chosen, refused = by(pool, order, k, caps)
+    again = [row for row in order if refused.get(int(pool.items[row])) == "min_brands"] if len(chosen) < k else []
+    if again:
+        caps.min_brands = 0
+        more, hits = _by_score(pool, again, k - len(chosen), caps)
+        listed = {int(pool.items[choice.row]) for choice in more}
+        refused = {item: why for item, why in {**refused, **hits}.items() if item not in listed}
+        chosen = chosen + more
+    return chosen, refused
 
 
 def _by_score(pool: Pool, order: Sequence[int], k: int, caps: Caps) -> tuple[list[Choice], dict[int, str]]:

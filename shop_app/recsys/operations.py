@@ -1,14 +1,16 @@
-"""Looking after a recommender that runs in this process: evaluations. A remote one is looked after where it runs.
+"""Looking after a recommender that runs in this process: evaluations, guardrails, the pace of categories.
+
+A remote one is looked after where it runs.
 
 ``gateway.operations`` of the embedded gateway; the remote gateway has none, so ask with
 ``getattr(gateway, "operations", None)``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from recsys_engine.contract.operations import EvaluationDrop, EvaluationRecord
+from recsys_engine.contract.operations import EvaluationDrop, EvaluationRecord, GuardrailSetting, RegrettedItem
 from recsys_engine.evaluation import records
 from recsys_engine.evaluation.runner import EvaluationCancelledError
 from recsys_engine.service import Engine
@@ -49,3 +51,28 @@ class EmbeddedOperations:
         """Tasks of our ranking that fell by more than ``most`` between two stored evaluations; quick."""
         with self._open() as engine:
             return records.drops(records.evaluation(engine, now_id), records.evaluation(engine, before_id), most)
+
+    def category_pace(self) -> dict[str, float]:
+        """Factor on every half-life of a category's popularity, by folded name; quick."""
+        with self._open() as engine:
+            return engine.upkeep.category_pace()
+
+    def put_category_pace(self, factors: Mapping[str, float]) -> None:
+        """Set factors of 0.1–10 (1 takes a category off the list); every process counts anew from the log."""
+        with self._open() as engine:
+            engine.upkeep.put_category_pace(factors)
+
+    def guardrails(self) -> list[GuardrailSetting]:
+        """All guardrails by name; quick."""
+        with self._open() as engine:
+            return engine.upkeep.guardrails()
+
+    def put_guardrail(self, setting: GuardrailSetting) -> None:
+        """Store a guardrail; quick."""
+        with self._open() as engine:
+            engine.upkeep.put_guardrail(setting)
+
+    def regretted_items(self, limit: int = 50) -> list[RegrettedItem]:
+        """What guardrails hold down now, the lowest multiplier first; quick."""
+        with self._open() as engine:
+            return engine.upkeep.regretted_items(limit)

@@ -1,6 +1,7 @@
 """A small shop with habits, behind the embedded gateway."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 from recsys_engine.contract import Event, EventType, Item
 from shop_app.core.clock import FixedClock
@@ -30,3 +31,19 @@ def _orders_of(user, orders):
         at = NOW - timedelta(days=10 * order + user % 5 + 1)
         for item in (group, group + 1, group + 2 + (order + user) % 4):
             yield Event(f"u_{user}", f"p{item}", EventType.PURCHASE, 1.0, at, {"order_id": f"o{user}-{order}"})
+
+
+def a_row(item_id, **columns):
+    """A row of the engine's items table."""
+    row = {
+        "item_id": item_id,
+        "available": True,
+        "price": 5.0,
+        "brand": None,
+        "category": None,
+        "tags": "[]",
+        "props": "{}",
+        "created_us": 0,
+        "embedding": None,
+    }
+    return SimpleNamespace(**row | columns)

@@ -1,5 +1,6 @@
 """A refit reaches every process on the folder, and the shopper's own events keep counting at once."""
 
+import math
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -65,6 +66,35 @@ def test_a_refit_is_used_by_every_process_and_explained_to_the_last_digit(gatewa
         assert "learned" in first.reasons
         parts = sum(part["contribution"] for part in first.explain["contributions"].values())
         assert first.score == pytest.approx(parts * first.explain["multiplier"], abs=1e-9)
+
+
+@pytest.mark.parametrize("surface", ["home", "pdp.similar", "cart"])
+def test_the_learned_part_is_told_column_by_column(gateways, surface):
+    gateway = gateways[0]
+    _fill(gateway)
+    gateway.refit()
+    context = {"pdp.similar": {"item_id": "p6"}, "cart": {"cart_item_ids": ("p6", "p7")}}.get(surface, {})
+
+    request = RecommendRequest("u_0", 4, Context(surface, **context), explain_level="full")
+    places = gateway.recommend(request).items
+
+    told = [place for place in places if "learned" in place.explain]
+    assert told
+    for place in told:
+        blocks = place.explain["learned"]
+        for block in blocks:
+            parts = block["base"] + block["novelty"] + sum(c["contribution"] for c in block["columns"].values())
+            assert block["ranker"] == pytest.approx(parts, abs=1e-9)
+            assert block["adds"] == pytest.approx(block["share"] / (1 + math.exp(-block["ranker"])), abs=1e-5)
+        raw = place.explain["contributions"]["learned"]["raw"]
+        assert raw == pytest.approx(sum(block["adds"] for block in blocks), abs=1e-9)
+        shares = place.explain["contributions"].values()
+        total = sum(part["contribution"] for part in shares) * place.explain["multiplier"] + place.explain["added"]
+        assert place.score == pytest.approx(total, abs=1e-9)
+    asked = {"pdp.similar": {"p6"}, "cart": {"p6", "p7"}}.get(surface, {f"p{n}" for n in range(6)})
+    named = {one["item_id"] for place in told for block in place.explain["learned"] for one in block["history"]}
+    assert named
+    assert named <= asked
 
 
 def test_looking_at_a_product_changes_the_next_list_without_a_refit(gateways):

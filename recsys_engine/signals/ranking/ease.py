@@ -38,6 +38,14 @@ class Ease:
             out[:, self.items] = inside @ self.weights
         return out
 
+    def towards(self, owned: Ints, item: int) -> Floats:
+        """B_ji of each owned item j towards one item; 0 where either is outside the model."""
+        at, to = self.position[owned], self.position[item]
+        found = np.zeros(len(owned), np.float32)
+        if to >= 0:
+            found[at >= 0] = self.weights[at[at >= 0], to]
+        return found
+
 
 def ease_on_baskets(orders: Orders, age_days: Floats, half_life: float, ridge: float) -> Ease:
     """Rows are baskets weighted 2^(−age/half-life): what completes a basket now."""

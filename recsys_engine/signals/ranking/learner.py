@@ -36,7 +36,7 @@ class Ranker(Protocol):
     """
 
     def scores(self, features: Floats) -> Floats: ...
-    def contributions(self, features: Floats) -> Floats: ...
+    def contributions(self, features: Floats) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class TreeRanker:
             return np.zeros(0, np.float32)
         return np.asarray(self.booster.predict(features, num_threads=1), np.float32)
 
-    def contributions(self, features: Floats) -> Floats:
-        return np.asarray(self.booster.predict(features, num_threads=1, pred_contrib=True), np.float32)
+    def contributions(self, features: Floats) -> Any:
+        return np.asarray(self.booster.predict(features, num_threads=1, pred_contrib=True), np.float64)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The ranking model: everything learned from the orders so far, and the five questions it answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,6 +37,20 @@ class Ranked:
 
     candidates: Candidates
     scores: Floats
+    recipe: str
+
+
+@dataclass(frozen=True)
+class Split:
+    """One row's ranker score as a sum: base + columns (name → value, contribution) + novelty."""
+
+    base: float
+    columns: dict[str, tuple[float, float]]
+    novelty: float
+
+    @property
+    def total(self) -> float:
+        return self.base + sum(part for _, part in self.columns.values()) + self.novelty
 
 
 @dataclass(frozen=True)
@@ -62,6 +76,29 @@ class RankingModel:
         recipe = "similar" if max(map(len, baskets), default=0) == 1 else "complete"
         return self._ranked(recipe, basket_features(self.world, matrix, scores, rows))
 
+    def split(self, ranked: Ranked, row: int) -> Split:
+        """Exact contributions of the ranker's columns to one row: TreeSHAP for trees, the terms of a linear one."""
+        features = ranked.candidates.features[row : row + 1]
+        ranker = self.rankers.get(ranked.recipe)
+        names = ranked.candidates.names
+        if ranker is None:
+            parts = {name: float(value[row]) for name, value in _untrained_parts(ranked.recipe, ranked.candidates)}
+            shares = [parts.get(name, 0.0) for name in names] + [0.0]
+        else:
+            shares = ranker.contributions(features)[0].tolist()
+        columns = {
+            name: (value, share)
+            for name, value, share in zip(names, features[0].tolist(), shares[:-1], strict=True)
+            if share
+        }
+        item = ranked.candidates.item[row : row + 1]
+        return Split(shares[-1], columns, -float(self._novelty(ranked.recipe, item)[0]) if ranker else 0.0)
+
+    def ties(self, owned: Ints, item: int) -> tuple[Floats, Floats]:
+        """For each owned item: its EASE weight towards `item` and its recent co-occurrence with it."""
+        near = np.asarray(self.world.near[owned][:, [item]].todense(), np.float32)[:, 0]
+        return self.world.ease.towards(owned, item), near
+
     @cached_property
     def kinship(self) -> Kinship:
         """Items without sales and their relatives among the sold."""
@@ -76,16 +113,25 @@ class RankingModel:
     def _ranked(self, recipe: str, candidates: Candidates) -> Ranked:
         ranker = self.rankers.get(recipe)
         scores = ranker.scores(candidates.features) if ranker else _untrained(recipe, candidates)
-        common = np.log(self.world.demand.popularity[30][candidates.item] + np.float32(0.05))
-        return Ranked(candidates, scores - np.float32(SELF_INFORMATION.get(recipe, 0)) * common if ranker else scores)
+        scores = scores - self._novelty(recipe, candidates.item) if ranker else scores
+        return Ranked(candidates, scores, recipe)
+
+    def _novelty(self, recipe: str, items: Ints) -> Floats:
+        common = np.log(self.world.demand.popularity[30][items] + np.float32(0.05))
+        return np.asarray(np.float32(SELF_INFORMATION.get(recipe, 0)) * common, np.float32)
 
 
 def _untrained(recipe: str, candidates: Candidates) -> Floats:
     total = np.zeros(len(candidates.case), np.float32)
+    for _, part in _untrained_parts(recipe, candidates):
+        total += part
+    return total
+
+
+def _untrained_parts(recipe: str, candidates: Candidates) -> Iterator[tuple[str, Floats]]:
     for name, weight in UNTRAINED[recipe].items():
         column = candidates.features[:, candidates.names.index(name)]
-        total += np.float32(weight) * relative(column[None])[0]
-    return total
+        yield name, np.float32(weight) * relative(column[None])[0]
 
 
 Told = Callable[[int, int, str], None]

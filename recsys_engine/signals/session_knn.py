@@ -1,0 +1,99 @@
+"""What shoppers in similar sessions looked at: nearest sessions for someone without a past."""
+
+from itertools import chain
+
+import numpy as np
+
+from recsys_engine.contract.entities import EventType
+from recsys_engine.domain import FloatArray, IntArray, Query
+from recsys_engine.signals.decay import DAY_MS
+from recsys_engine.signals.sessions import SESSION_GAP_MS, SESSION_REACH_MS, Sessions
+from recsys_engine.signals.sources import looked_up, top
+from recsys_engine.signals.state import LiveState
+
+NEIGHBOURS = 300
+SAMPLE = 1500  # sessions looked at, the latest first
+LONGEST = 20  # items of the shopper's own session that count, the newest
+POSITION_FADE = 2.0  # λ1: in places from the newest item
+AGE_FADE_DAYS = 5.0  # λ2
+DISTANCE_FADE = 2.0  # λ3: in places from the item both sessions share
+_NOTHING: IntArray = np.empty(0, np.int64)
+
+
+class SessionKnnSource:
+    """STAN: sessions that share items with this one, by position, age and length; their other items by nearness.
+
+    sim(s, n) = Σ over shared i of e^−((L − pos_s(i)) / λ1) / √(L·|n|) · e^−(age of n / λ2), the best 300; an item
+    at distance d from the last shared place of n adds sim · e^−(d / λ3). Source: Garg et al. 2019, "Sequence and Time
+    Aware Neighborhood for Session-based Recommendations"; λ as published for click logs. The session is
+    ``context.session_item_ids``, else what the shopper looked at in the last half hour; without one it is silent.
+    """
+
+    name = "session_knn"
+
+    def __init__(self, state: LiveState) -> None:
+        self._state = state
+        self._memo: tuple[object, IntArray, FloatArray] = (None, _NOTHING, np.zeros(0))
+
+    def candidates(self, query: Query, limit: int) -> IntArray:
+        items, scores = self._answer(query)
+        return items[top(scores, limit)]
+
+    def scores(self, query: Query, items: IntArray) -> FloatArray:
+        return looked_up(*self._answer(query), items)
+
+    def _answer(self, query: Query) -> tuple[IntArray, FloatArray]:
+        if self._memo[0] is not query:
+            session = current_session(query)
+            found = _neighbours_say(session, self._state.sessions, query.now_s) if session else (_NOTHING, np.zeros(0))
+            self._memo = (query, *found)
+        return self._memo[1], self._memo[2]
+
+
+def current_session(query: Query) -> list[int]:
+    """Distinct items of the session going on, oldest first."""
+    items = query.session
+    if not len(items):
+        history = query.history
+        lately = (history.types <= EventType.ADD) & (history.ts_s > query.now_s - SESSION_GAP_MS / 1000)
+        items = history.items[lately]
+    newest_first = list(dict.fromkeys(items[::-1].tolist()))[:LONGEST]
+    return newest_first[::-1]
+
+
+def _neighbours_say(session: list[int], sessions: Sessions, now_s: float) -> tuple[IntArray, FloatArray]:
+    numbers, shared = _overlapping(session, sessions)
+    if not len(numbers):
+        return _NOTHING, np.zeros(0)
+    neighbours = [sessions.all[number] for number in numbers.tolist()]
+    size = np.array([len(one.items) for one in neighbours])
+    age_ms = np.maximum(now_s * 1000 - np.array([one.ended_ms for one in neighbours]), 0.0)
+    alike = shared / np.sqrt(len(session) * size) * np.exp(-age_ms / DAY_MS / AGE_FADE_DAYS)
+    alike[age_ms > SESSION_REACH_MS] = 0.0
+    best = top(alike, NEIGHBOURS)
+    if not len(best):
+        return _NOTHING, np.zeros(0)
+    return _items_of([neighbours[place].items for place in best.tolist()], alike[best], set(session))
+
+
+def _overlapping(session: list[int], sessions: Sessions) -> tuple[IntArray, FloatArray]:
+    """Numbers of the latest sessions that share an item, and the summed weights of what they share."""
+    held = [sessions.with_item.get(item, ())[-SAMPLE:] for item in session]
+    flat = np.fromiter(chain.from_iterable(held), np.int64)
+    weight = np.exp((np.arange(len(session)) + 1 - len(session)) / POSITION_FADE)
+    numbers, place = np.unique(flat, return_inverse=True)
+    shared = np.bincount(place, np.repeat(weight, [len(part) for part in held]), len(numbers))
+    return numbers[-SAMPLE:], np.asarray(shared[-SAMPLE:], np.float64)
+
+
+def _items_of(lists: list[list[int]], alike: FloatArray, session: set[int]) -> tuple[IntArray, FloatArray]:
+    """Distinct items (ascending) of the neighbours and what they are worth."""
+    length = np.array([len(one) for one in lists])
+    items = np.fromiter(chain.from_iterable(lists), np.int64, int(length.sum()))
+    starts = np.cumsum(length) - length
+    place = np.arange(len(items)) - np.repeat(starts, length)
+    last_shared = np.maximum.reduceat(np.where(np.isin(items, list(session)), place, -1), starts)
+    distance = np.abs(place - np.repeat(last_shared, length))
+    worth = np.where(distance > 0, np.repeat(alike, length) * np.exp(-distance / DISTANCE_FADE), 0.0)
+    distinct, at = np.unique(items, return_inverse=True)
+    return distinct, np.asarray(np.bincount(at, worth, len(distinct)), np.float64)
