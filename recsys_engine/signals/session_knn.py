@@ -37,7 +37,7 @@ class SessionKnnSource:
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         items, scores = self._answer(query)
-        return items[top(scores, limit)]
+        return items[top(scores, limit, query.shelf.ties[items])]
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         return looked_up(*self._answer(query), items)
@@ -70,7 +70,7 @@ def _neighbours_say(session: list[int], sessions: Sessions, now_s: float) -> tup
     age_ms = np.maximum(now_s * 1000 - np.array([one.ended_ms for one in neighbours]), 0.0)
     alike = shared / np.sqrt(len(session) * size) * np.exp(-age_ms / DAY_MS / AGE_FADE_DAYS)
     alike[age_ms > SESSION_REACH_MS] = 0.0
-    best = top(alike, NEIGHBOURS)
+    best = top(alike, NEIGHBOURS, -np.arange(len(alike)))  # of equals the later begun
     if not len(best):
         return _NOTHING, np.zeros(0)
     return _items_of([neighbours[place].items for place in best.tolist()], alike[best], set(session))
