@@ -55,7 +55,6 @@ from recsys_engine.service.settings import (
 )
 from recsys_engine.service.snapshots import Snapshots
 from recsys_engine.service.steering import Steering
-from recsys_engine.service.upkeep import Upkeep
 from recsys_engine.signals.ranking.from_state import Lessons, lessons_from
 from recsys_engine.signals.state import LiveState
 from recsys_engine.store.database import Database, head, lock_head, move_head, tenant_id
@@ -99,7 +98,6 @@ class Engine:
         self.decisions = DecisionLog(namespace, decision_sample_rate, self.reading, self.writing)
         self.archive = Archive(self.reading, self.writing, self.decisions, self._follow_deletion)
         self.control = Control(self)
-        self.upkeep = Upkeep(self)
         self.bandit = Bandit(self.control.policies, self.reading, self.writing, clock, self.decisions.user_hash)
         self._heart = Heartbeat(self._beat)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
@@ -10,13 +10,11 @@ from sqlalchemy import Connection
 from recsys_engine.contract.errors import ContractError
 from recsys_engine.contract.limits import MAX_EVENT_TYPE, MAX_TEXT_CHARS
 from recsys_engine.contract.operations import GuardrailSetting, RegrettedItem
+from recsys_engine.service.engine import Engine
 from recsys_engine.service.settings import CATEGORY_PACE, GUARDRAIL, category_pace, guardrails
 from recsys_engine.signals.guardrails import Guardrails
 from recsys_engine.store.documents import delete_documents, put_document
 from recsys_engine.store.ingest import to_us
-
-if TYPE_CHECKING:
-    from recsys_engine.service.engine import Engine
 
 PACE_RANGE = (0.1, 10.0)
 MOST_STRENGTH = 10.0
@@ -26,7 +24,7 @@ LISTED = 50
 class Upkeep:
     """Verbs of a console or a command, none of a shopper's request."""
 
-    def __init__(self, engine: "Engine") -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     # -- half-lives by category ------------------------------------------------------------------------------------

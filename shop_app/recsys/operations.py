@@ -14,6 +14,7 @@ from recsys_engine.contract.operations import EvaluationDrop, EvaluationRecord, 
 from recsys_engine.evaluation import records
 from recsys_engine.evaluation.runner import EvaluationCancelledError
 from recsys_engine.service import Engine
+from recsys_engine.service.upkeep import Upkeep
 
 __all__ = ["EmbeddedOperations", "EvaluationCancelledError", "Progress"]
 
@@ -55,24 +56,24 @@ class EmbeddedOperations:
     def category_pace(self) -> dict[str, float]:
         """Factor on every half-life of a category's popularity, by folded name; quick."""
         with self._open() as engine:
-            return engine.upkeep.category_pace()
+            return Upkeep(engine).category_pace()
 
     def put_category_pace(self, factors: Mapping[str, float]) -> None:
         """Set factors of 0.1–10 (1 takes a category off the list); every process counts anew from the log."""
         with self._open() as engine:
-            engine.upkeep.put_category_pace(factors)
+            Upkeep(engine).put_category_pace(factors)
 
     def guardrails(self) -> list[GuardrailSetting]:
         """All guardrails by name; quick."""
         with self._open() as engine:
-            return engine.upkeep.guardrails()
+            return Upkeep(engine).guardrails()
 
     def put_guardrail(self, setting: GuardrailSetting) -> None:
         """Store a guardrail; quick."""
         with self._open() as engine:
-            engine.upkeep.put_guardrail(setting)
+            Upkeep(engine).put_guardrail(setting)
 
     def regretted_items(self, limit: int = 50) -> list[RegrettedItem]:
         """What guardrails hold down now, the lowest multiplier first; quick."""
         with self._open() as engine:
-            return engine.upkeep.regretted_items(limit)
+            return Upkeep(engine).regretted_items(limit)
