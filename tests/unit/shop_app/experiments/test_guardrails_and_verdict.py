@@ -3,7 +3,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from shop_app.experiments.guardrails import Direction, Guardrail, HarmWatch, look_for_harm
+from shop_app.experiments.guardrails import FALSE_STOP, Direction, Guardrail, HarmWatch, look_for_harm
 from shop_app.experiments.statistics.moments import Moments, of_proportion
 from shop_app.experiments.statistics.sequences import Interval
 from shop_app.experiments.verdict import (
@@ -44,6 +44,31 @@ def test_a_variant_that_loses_fifteen_per_cent_is_stopped_before_twenty_thousand
     stops = [sessions_until_stop(0.12, -0.15, rng) for _ in range(400)]
 
     assert np.mean([stop is not None for stop in stops]) >= 0.9
+
+
+def funnel_stops(add_rate: float, conversion: float, change: float, rng: np.random.Generator) -> bool:
+    """Whether a shop that guards add-to-cart and conversion stops within 20,000 sessions; buyers are among the adders."""
+    looks, step = 40, 250
+    bases, counts = (add_rate, conversion), np.zeros((2, 2), dtype=int)
+    watches = [HarmWatch(planned_units=2 * looks * step)] * 2
+    for look in range(1, looks + 1):
+        for arm in (0, 1):
+            adders = rng.binomial(step, add_rate * (1 + change * arm))
+            counts[:, arm] += adders, rng.binomial(adders, conversion / add_rate)
+        for metric in range(len(bases)):
+            arms = (of_proportion(int(count), look * step) for count in counts[metric])
+            reading = look_for_harm(CONVERSION, *arms, watches[metric], false_stop=FALSE_STOP / len(bases))
+            watches[metric] = reading.watch
+            if reading.stop:
+                return True
+    return False
+
+
+def test_a_shop_that_sells_to_three_per_cent_is_guarded_by_what_goes_into_baskets():
+    rng = np.random.default_rng(24)
+
+    assert np.mean([funnel_stops(0.13, 0.03, -0.15, rng) for _ in range(150)]) >= 0.9
+    assert np.mean([funnel_stops(0.13, 0.03, 0.0, rng) for _ in range(300)]) <= 0.01
 
 
 def test_harmless_variants_are_left_alone():

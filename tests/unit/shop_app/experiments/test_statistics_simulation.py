@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from shop_app.experiments.statistics import comparisons, moments, power, srm, variance
+from shop_app.experiments.statistics import comparisons, moments, power, sequences, srm, variance
 from shop_app.experiments.statistics.peeking import false_stops
 from shop_app.experiments.statistics.power import proportion_power
 
@@ -21,6 +21,19 @@ def test_two_thousand_a_a_tests_peeked_daily_for_thirty_days():
     assert result.group_sequential <= 0.05 + error
     assert result.single_look == pytest.approx(0.05, abs=error)
     assert result.naive >= 0.20
+
+
+def test_peeking_two_hundred_times_costs_what_the_reference_table_says():
+    rng = np.random.default_rng(200)
+    sums = 10 * rng.standard_normal((4000, 200)).cumsum(axis=1)  # sums of 100
+    n = 100 * np.arange(1, 201)
+    scale = sequences.mixture_scale(5000)
+    widths = np.array([sequences.half_width(1.0, count, scale=scale) * count for count in n])
+    naive = (np.abs(sums) > 1.959964 * np.sqrt(n)).any(axis=1).mean()
+
+    assert naive == pytest.approx(0.442, abs=0.025)
+    assert (np.abs(sums) > widths).any(axis=1).mean() == pytest.approx(0.034, abs=0.012)
+    assert (np.abs(sums[:, -1]) > 1.959964 * np.sqrt(n[-1])).mean() == pytest.approx(0.049, abs=0.011)
 
 
 def test_power_page_agrees_with_simulation_in_fifty_settings():
