@@ -1,6 +1,6 @@
 """The shoppers' click model as matrices: millions of impressions a second, for proofs that need many worlds.
 
-The same people, appeals and looking as behind the pages (`shoppers`), without the pages: one place of a list is given to
+The same people, appeals and looking as behind the pages (`shoppers`), without the pages: one place of a list goes to
 a product by a policy, and clicked with look(rank) · appeal.
 """
 

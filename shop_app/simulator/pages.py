@@ -6,6 +6,8 @@ from html.parser import HTMLParser
 
 from shop_app.simulator.shoppers import Offer
 
+_NOISE = re.compile(r"<(svg|head|footer)\b.*?</\1>", re.DOTALL)
+"""Half of a page by length, and nothing a shopper acts on."""
 _PRICE = re.compile(r"(\d[\d,  ]*)(?:\.(\d\d))?")
 
 
@@ -66,7 +68,7 @@ class Page:
 def read_page(html: str) -> Page:
     """Read a page or a fragment."""
     reader = _Reader()
-    reader.feed(html)
+    reader.feed(_NOISE.sub("", html))
     return reader.page
 
 

@@ -50,7 +50,7 @@ class Shopper:
     `likes` are department paths, `houses` a share of all houses by hash; `price_limit_minor` is never exceeded,
     `price_level_minor` is where things begin to feel dear. `bias` is the exponent of looking. `scroll` is the chance to
     go on by another windowful. `gap` is the mean time between visits, `runs_out` how long what was bought lasts (None:
-    this person does not buy again). `consent` is all, analytics or none.
+    this person does not buy again). `consent` is all, analytics or none. `keenness` is added to every log odds.
     """
 
     number: int
@@ -64,6 +64,7 @@ class Shopper:
     resolve: float
     consent: str
     device: int
+    keenness: float = 0.0
     seed: int = field(default=0, repr=False)
 
     @property
@@ -92,18 +93,18 @@ class Shopper:
         return 0.0 if offer.price_minor > self.price_limit_minor else _sigmoid(self._pull(offer) + WANTED)
 
     def _pull(self, offer: Offer) -> float:
-        pull = BASE + FAME_SPREAD * normal(f"{self.seed}:fame:{offer.sku}")
+        pull = BASE + self.keenness + FAME_SPREAD * normal(f"{self.seed}:fame:{offer.sku}")
         pull += DEPARTMENT_LIKED if offer.department and offer.department in self.likes else 0.0
         pull += HOUSE_LIKED if offer.house and uniform(f"{self.seed}:{self.number}:{offer.house}") < 0.2 else 0.0
         return pull - DEARNESS * max(0.0, math.log(max(offer.price_minor, 1) / self.price_level_minor))
 
 
-def population(seed: int, count: int, departments: tuple[str, ...]) -> list[Shopper]:
+def population(seed: int, count: int, departments: tuple[str, ...], keenness: float = 0.0) -> list[Shopper]:
     """`count` shoppers; the same seed and departments give the same people."""
-    return [_shopper(seed, number, departments) for number in range(count)]
+    return [_shopper(seed, number, departments, keenness) for number in range(count)]
 
 
-def _shopper(seed: int, number: int, departments: tuple[str, ...]) -> Shopper:
+def _shopper(seed: int, number: int, departments: tuple[str, ...], keenness: float) -> Shopper:
     rng = Random(f"{seed}:shopper:{number}")
     level = round(math.exp(rng.gauss(math.log(4500), 0.5)))
     return Shopper(
@@ -118,6 +119,7 @@ def _shopper(seed: int, number: int, departments: tuple[str, ...]) -> Shopper:
         resolve=rng.uniform(0.4, 0.9),
         consent=rng.choices(("all", "analytics", "none"), (84, 6, 10))[0],
         device=rng.choices((0, 1, 2), (45, 45, 10))[0],
+        keenness=keenness,
         seed=seed,
     )
 

@@ -20,7 +20,9 @@ LONGEST_SLEEP_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to simulate. `speed`: simulated seconds a second, 0 = as fast as it goes. `run` names this run's events."""
+    """What to simulate. `speed`: simulated seconds a second, 0 = as fast as it goes. `run` names this run's events;
+    `keenness` is added to everybody's log odds of clicking and buying.
+    """
 
     seed: int
     shoppers: int
@@ -28,6 +30,7 @@ class Plan:
     days: float
     speed: float = 0.0
     run: str = ""
+    keenness: float = 0.0
 
     @property
     def end(self) -> datetime:
@@ -83,7 +86,7 @@ class Town:
 
     def _people(self, departments: tuple[str, ...]) -> list[Person]:
         found = []
-        for shopper in population(self.plan.seed, self.plan.shoppers, departments):
+        for shopper in population(self.plan.seed, self.plan.shoppers, departments, self.plan.keenness):
             found.append(Person(shopper, Browser(self.open_door(shopper.number), self.host, shopper.user_agent)))
             self.truth.note(
                 "shopper",

@@ -30,7 +30,13 @@ def shelves(app: Flask) -> None:
 @pytest.fixture
 def live(app: Flask, clock: FixedClock, shelves: None) -> Callable[..., tuple[TruthList, Tally]]:
     def run(
-        *, start: datetime, days: float, shoppers: int, seed: int = 5, keep: Callable[[datetime], None] = lambda _: None
+        *,
+        start: datetime,
+        days: float,
+        shoppers: int,
+        keenness: float = 0.0,
+        seed: int = 5,
+        keep: Callable[[datetime], None] = lambda _: None,
     ):
         truth = TruthList()
 
@@ -41,7 +47,7 @@ def live(app: Flask, clock: FixedClock, shelves: None) -> Callable[..., tuple[Tr
             return AppDoor(Client(app), HOST, f"10.0.0.{number % 250 + 2}")
 
         def work() -> Tally:
-            plan = Plan(seed=seed, shoppers=shoppers, start=start, days=days, run="t")
+            plan = Plan(seed=seed, shoppers=shoppers, start=start, days=days, run="t", keenness=keenness)
             town = Town(plan, HOST, door, set_clock, truth, keep)
             for _ in town.live():
                 pass

@@ -61,7 +61,9 @@ def test_what_another_policy_earns_is_estimated_without_bias_and_ranked(world: W
 
     for name in ("snips", "dr"):
         means = [np.mean([report.estimates[name].value for report in of]) for of in reports]
-        assert means == pytest.approx(truth, rel=0.05)  # 25 logs leave 1.5 %; benchmarks/bench_offpolicy.py has the rest
+        assert means == pytest.approx(
+            truth, rel=0.05
+        )  # 25 logs leave 1.5 %; benchmarks/bench_offpolicy.py has the rest
         assert stats.kendalltau(means, truth).statistic >= 0.8
 
 
