@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 
@@ -164,9 +165,34 @@ class AuditedDecision:
     request_id: str
     ts: datetime
     surface: str
-    user_hash: str | None
-    final_items: tuple[Mapping[str, Any], ...]
+    user_hash: str | None = None
+    final_items: tuple[Mapping[str, Any], ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A stored decision made again from the log.
+
+    ``status`` is ``identical`` (every item, score, odds and source bit for bit), ``different`` or ``impossible``, and
+    then ``reason`` is one of ``REPLAY_REASONS``. ``items`` is the list as made now, in the form of ``final_items``.
+    """
+
+    decision_id: str
+    status: str
+    reason: str | None = None
+    items: tuple[Mapping[str, Any], ...] = ()
+
+
+REPLAY_REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "stored_before_replay": "it was stored by a version that did not yet keep what a replay needs",
+        "log_no_longer_whole": "a person was erased, or users or events were deleted, after it was made",
+        "settings_not_kept": "its settings are no longer stored",
+        "model_replaced": "the learned model it used is no longer on this machine",
+    }
+)
+"""Why a decision cannot be made again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import fields, validate
 
 from recsys_engine.contract import control_schemas as schemas
-from recsys_engine.contract.control import AuditedDecision, Decide, ManualOverride, Rule
+from recsys_engine.contract.control import REPLAY_REASONS, AuditedDecision, Decide, ManualOverride, Rule
 from recsys_engine.contract.control_schemas import control_json, parse_audit_query
 from recsys_engine.contract.encoding import recommendations_json
 from recsys_engine.contract.errors import ContractError
@@ -294,6 +294,12 @@ def one_decision(call: Call) -> Any:
     return _decision_json(call.engine().decisions.one(call.path["decision_id"]))
 
 
+def replay_decision(call: Call) -> Any:
+    made = call.engine().replay(call.path["decision_id"])
+    explained = {"message": REPLAY_REASONS[made.reason]} if made.reason else {}
+    return {**control_json(made), **explained}
+
+
 def _decision_json(decision: AuditedDecision) -> dict[str, Any]:
     body = control_json(decision)
     details = body.pop("details")
@@ -358,6 +364,14 @@ CONTROL_ROUTES: tuple[Route, ...] = (
         query=("namespace", "from", "to", "user_hash", "request_id", "limit"),
     ),
     Route("GET", "/v1/audit/decisions/<decision_id>", one_decision, "admin", "One list", query=("namespace",)),
+    Route(
+        "POST",
+        "/v1/audit/decisions/<decision_id>:replay",
+        replay_decision,
+        "admin",
+        "Make a list again from the log",
+        NamespacedSchema,
+    ),
     Route("POST", "/v1/audit/search", search_decisions, "admin", "Search", schemas.AuditSearchSchema),
     Route("POST", "/v1/explain/llm", explain, "admin", "What happened, in words", BriefSchema),
     Route("POST", "/v1/explain/missing", explain_missing, "serve", "Why not this item", MissingSchema),

@@ -22,6 +22,7 @@ from recsys_engine.store import pages
 from recsys_engine.store.bandit import forget_bandit
 from recsys_engine.store.database import lock_head, move_head
 from recsys_engine.store.decisions import forget_decisions
+from recsys_engine.store.earlier import forget_earlier
 from recsys_engine.store.log import append_operation
 from recsys_engine.store.tables import events, items, users
 
@@ -70,7 +71,7 @@ class Archive:
     def _delete(self, table: Table, which: DeleteFilter, key: str, kind: str) -> DeleteResult:
         with self._writing() as (connection, tenant):
             seq, _ = lock_head(connection, tenant)
-            count, touched = pages.delete_rows(connection, table, tenant, which, key)
+            count, touched = pages.delete_rows(connection, table, tenant, which, key=key, seq=seq + 1)
             payload = (
                 {"ids": touched}
                 if key == "item_id"
@@ -89,6 +90,7 @@ class Archive:
             seq, _ = lock_head(connection, tenant)
             gone = [_delete_people(connection, table, tenant, user_ids) for table in (users, events)]
             hashes = [self._decisions.user_hash(user_id) for user_id in user_ids]
+            forget_earlier(connection, tenant, user_ids)
             lists = forget_decisions(connection, tenant, hashes)
             arms = forget_bandit(connection, tenant, hashes)
             append_operation(connection, tenant, seq + 1, "users_forgotten", {"user_hashes": hashes})

@@ -1,8 +1,9 @@
 """Served lists on their way to the database, and looking them up again."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -13,9 +14,17 @@ from sqlalchemy import Connection
 from recsys_engine.contract.control import AuditedDecision, AuditQuery
 from recsys_engine.contract.encoding import request_json
 from recsys_engine.contract.errors import ContractError
-from recsys_engine.contract.requests import RecommendRequest
+from recsys_engine.contract.requests import RecommendRequest, RerankCandidate
 from recsys_engine.service.ranking import Served
-from recsys_engine.store.decisions import Decision, DecisionQuery, find_decisions, one_decision, write_decisions
+from recsys_engine.service.settings import StoredSettings
+from recsys_engine.store.decisions import (
+    Decision,
+    DecisionQuery,
+    find_decisions,
+    keep_settings,
+    one_decision,
+    write_decisions,
+)
 from recsys_engine.store.ingest import to_us
 from recsys_engine.store.pages import from_us
 
@@ -23,6 +32,23 @@ BUFFER = 10_000
 """Decisions waiting for the background thread; beyond this the oldest are dropped. Events never wait here."""
 _USER_HASH_SALT = "recsys"
 Opened = Callable[[], AbstractContextManager[tuple[Connection, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a list was made under, beside its request: enough to make it again.
+
+    ``learned`` names the learned model ("" without one), ``policy`` holds the knobs of a bandit's choice,
+    ``candidates`` the items of a rerank.
+    """
+
+    now: datetime
+    log_seq: int
+    epoch_ms: int
+    settings: StoredSettings
+    learned: str = ""
+    policy: Mapping[str, Any] | None = None
+    candidates: Sequence[RerankCandidate] | None = None
 
 
 class DecisionLog:
@@ -34,12 +60,14 @@ class DecisionLog:
         self._reading = reading
         self._writing = writing
         self._waiting: deque[Decision] = deque(maxlen=BUFFER)
+        self._sets: dict[str, str] = {}
+        self._kept: set[str] = set()
 
     def user_hash(self, user_id: str) -> str:
         """How decisions name a user: SHA-256 of ``namespace:user_id:salt``."""
         return sha256(f"{self._namespace}:{user_id}:{_USER_HASH_SALT}".encode()).hexdigest()
 
-    def note(self, request: RecommendRequest, served: Served, now: datetime, log_seq: int, settings: str) -> None:
+    def note(self, request: RecommendRequest, served: Served, under: Circumstances) -> None:
         """Remember one served list, if the sample takes it. Costs the request no database work."""
         request_id = served.answer.request_id
         if self._sample_rate < 1 and _share(request_id) >= self._sample_rate:
@@ -47,12 +75,18 @@ class DecisionLog:
         user_hash = self.user_hash(request.user_id) if request.user_id else None
         body = {
             "request": request_json(request),
-            "settings": settings,
+            "settings": under.settings.digest,
             "model_version": served.answer.model_version,
-            "final_items": _final_items(served),
+            "epoch_ms": under.epoch_ms,
+            "learned": under.learned,
+            **({"policy": dict(under.policy)} if under.policy else {}),
+            **({} if under.candidates is None else {"candidates": [[c.item_id, c.score] for c in under.candidates]}),
+            "final_items": final_items(served),
         }
         surface = request.context.surface
-        self._waiting.append(Decision(str(uuid4()), request_id, to_us(now), surface, user_hash, log_seq, body))
+        decision_id, ts_us = str(uuid4()), to_us(under.now)
+        self._sets[under.settings.digest] = under.settings.text
+        self._waiting.append(Decision(decision_id, request_id, ts_us, surface, user_hash, under.log_seq, body))
 
     def flush(self) -> int:
         """Write what waits; returns how many."""
@@ -60,8 +94,11 @@ class DecisionLog:
         while self._waiting:
             batch.append(self._waiting.popleft())
         if batch:
+            sets = {digest: text for digest, text in list(self._sets.items()) if digest not in self._kept}
             with self._writing() as (connection, tenant):
                 write_decisions(connection, tenant, batch)
+                keep_settings(connection, tenant, sets)
+            self._kept.update(sets)
         return len(batch)
 
     def find(self, query: AuditQuery) -> list[AuditedDecision]:
@@ -80,20 +117,26 @@ class DecisionLog:
 
     def one(self, decision_id: str) -> AuditedDecision:
         """A decision with its details; raises ``decision_not_found``."""
+        decision = self.stored(decision_id)
+        details = {name: value for name, value in decision.body.items() if name != "final_items"}
+        return _audited(decision, {**details, "log_seq": decision.log_seq})
+
+    def stored(self, decision_id: str) -> Decision:
+        """A decision as stored; raises ``decision_not_found``."""
         self.flush()
         with self._reading() as (connection, tenant):
             decision = one_decision(connection, tenant, decision_id)
         if decision is None:
             raise ContractError("decision_not_found", "no such decision", {"decision_id": decision_id[:200]})
-        details = {name: value for name, value in decision.body.items() if name != "final_items"}
-        return _audited(decision, {**details, "log_seq": decision.log_seq})
+        return decision
 
 
 def _share(request_id: str) -> float:
     return int(sha256(request_id.encode()).hexdigest()[:8], 16) / 2**32
 
 
-def _final_items(served: Served) -> list[dict[str, Any]]:
+def final_items(served: Served) -> list[dict[str, Any]]:
+    """The list as it is stored: items with scores, how each got its place, odds and sources."""
     return [
         {
             "item_id": item.item_id,

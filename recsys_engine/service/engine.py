@@ -38,11 +38,12 @@ from recsys_engine.contract.requests import Context
 from recsys_engine.service.archive import Archive
 from recsys_engine.service.bandit import Bandit
 from recsys_engine.service.control import Control
-from recsys_engine.service.decision_log import DecisionLog
+from recsys_engine.service.decision_log import Circumstances, DecisionLog
 from recsys_engine.service.explain import missing_verdict
 from recsys_engine.service.intake import MAX_HISTORY_PER_CALL, check_candidates, check_size, new_id
 from recsys_engine.service.models import Learning, ModelFile
 from recsys_engine.service.ranking import Ranking, Served
+from recsys_engine.service.replay import Replayer
 from recsys_engine.service.replica import Heartbeat, Replica
 from recsys_engine.service.settings import (
     EVENT_TYPE,
@@ -62,8 +63,6 @@ from recsys_engine.store.documents import all_documents, put_document
 from recsys_engine.store.ingest import Appended, append_events, to_us, upsert_items, upsert_users
 from recsys_engine.store.log import append_operation
 from recsys_engine.store.snapshots import SnapshotFolder
-
-MAX_TAIL_LAG_S = 5.0
 
 
 class Engine:
@@ -98,6 +97,8 @@ class Engine:
         self.decisions = DecisionLog(namespace, decision_sample_rate, self.reading, self.writing)
         self.archive = Archive(self.reading, self.writing, self.decisions, self._follow_deletion)
         self.control = Control(self)
+        model = lambda version: self._learning and self._learning.version(version)  # noqa: E731
+        self.replay = Replayer(self.decisions, self.reading, self._live, model).replay
         self.bandit = Bandit(self.control.policies, self.reading, self.writing, clock, self.decisions.user_hash)
         self._heart = Heartbeat(self._beat)
 
@@ -216,9 +217,10 @@ class Engine:
                 candidates=candidates,
                 is_detailed=is_detailed,
             )
-            seq = state.seq
+            learned = self._ranking.learned.version
+            under = Circumstances(now, state.seq, state.settings.epoch_ms, self._stored, learned, policy, candidates)
         if not is_detailed:
-            self.decisions.note(request, served, now, seq, self._stored.digest)
+            self.decisions.note(request, served, under)
         return served
 
     # -- settings --------------------------------------------------------------------------------------------------
@@ -270,13 +272,9 @@ class Engine:
         try:
             with self._read() as connection:
                 seq, _ = head(connection, self._tenant_of(connection))
-            state = self._live().state()
+            return self._live().readiness(seq)
         except EngineUnavailableError as error:
             return Health("degraded", ("database",), {"database": str(error)})
-        last = self._live().last_tail
-        lag_s = max((self.now() - last).total_seconds(), 0.0) if last and state.seq < seq else 0.0
-        details = {"log_seq": seq, "applied_seq": state.seq, "lag_s": lag_s, "items": state.catalog.size}
-        return Health("degraded", ("tail",), details) if lag_s > MAX_TAIL_LAG_S else Health("ok", (), details)
 
     def lessons(self) -> Lessons:
         """A copy of all purchases and catalogue facts, to learn from or to evaluate on."""
@@ -372,6 +370,7 @@ class Engine:
         """What was deleted must not wait on this machine's disk until a replica hears of it."""
         if self._model_folder is not None and self._tenant is not None:
             SnapshotFolder(self._model_folder, self._tenant).drop_before(sys.maxsize)
+            ModelFile(self._model_folder, self._tenant).forget_previous()
         self.catch_up()
 
     @contextmanager

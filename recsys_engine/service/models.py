@@ -36,6 +36,16 @@ class Learning:
             self._model = model
         return model is not None
 
+    def version(self, name: str) -> FittedModel | None:
+        """A fit by its version: the one in use or the one before it."""
+        if self._model is not None and self._model.version == name:
+            return self._model
+        return self._file.previous(name)
+
+    def forget_previous(self) -> None:
+        """Delete the fit before this one: it may hold what a deleted person did."""
+        self._file.forget_previous()
+
     def install(self, ranking: Ranking) -> None:
         """Let a ranking answer with the model, if there is one."""
         if self._model is not None:
@@ -47,6 +57,7 @@ class ModelFile:
 
     def __init__(self, folder: Path, tenant: int) -> None:
         self._path = folder / f"ranking-{tenant}.pickle"
+        self._previous = folder / f"ranking-{tenant}.previous.pickle"
         self._seen_ns = 0
 
     def refit(self, lessons: Lessons, now_s: float) -> None:
@@ -58,18 +69,33 @@ class ModelFile:
         """The model if it changed since the last call, else None."""
         try:
             written_ns = self._path.stat().st_mtime_ns
-            if written_ns == self._seen_ns:
-                return None
-            with self._path.open("rb") as file:
-                model = pickle.load(file)  # noqa: S301 - written by this engine into its own folder
         except FileNotFoundError:
             return None
-        except (pickle.UnpicklingError, AttributeError, ImportError, EOFError):
-            log.warning("engine_model_unreadable", extra={"path": self._path.name})
-            self._seen_ns = written_ns
+        if written_ns == self._seen_ns:
             return None
         self._seen_ns = written_ns
-        return model if isinstance(model, FittedModel) else None
+        return _read(self._path)
+
+    def previous(self, version: str) -> FittedModel | None:
+        """The model before the last refit, if that is its version."""
+        model = _read(self._previous)
+        return model if model is not None and model.version == version else None
+
+    def forget_previous(self) -> None:
+        """Delete the model before the last refit."""
+        self._previous.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> FittedModel | None:
+    try:
+        with path.open("rb") as file:
+            model = pickle.load(file)  # noqa: S301 - written by this engine into its own folder
+    except FileNotFoundError:
+        return None
+    except (pickle.UnpicklingError, AttributeError, ImportError, EOFError):
+        log.warning("engine_model_unreadable", extra={"path": path.name})
+        return None
+    return model if isinstance(model, FittedModel) else None
 
 
 def _fit_to_file(lessons: Lessons, now_s: float, path: Path) -> None:
@@ -78,4 +104,8 @@ def _fit_to_file(lessons: Lessons, now_s: float, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=path.parent, prefix=path.stem, delete=False) as file:
         pickle.dump(model, file, protocol=pickle.HIGHEST_PROTOCOL)
+    if path.exists():  # kept for replaying the lists it made; linked first, so that there is always a model to read
+        spare = Path(f"{file.name}.previous")
+        os.link(path, spare)
+        spare.replace(path.with_suffix(".previous.pickle"))
     Path(file.name).replace(path)

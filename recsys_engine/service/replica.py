@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from recsys_engine.contract import Health
 from recsys_engine.contract.errors import EngineUnavailableError
 from recsys_engine.service.snapshots import Snapshots
 from recsys_engine.signals.build import load_events
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 TAIL_INTERVAL_S = 0.2
 REBUILD_BEHIND = 20_000
 """Rows behind from which building anew beats applying one by one."""
+MAX_TAIL_LAG_S = 5.0
 APPLY_CHUNK = 50
 """Rows applied per hold of the lock, so that requests are not kept waiting by a long tail."""
 
@@ -76,6 +78,15 @@ class Replica:
                     self._state.apply(row)
                 return
         self.catch_up()
+
+    def readiness(self, log_seq: int) -> Health:
+        """Is the state close behind the log's row ``log_seq``?"""
+        state = self.state()
+        lag_s = 0.0
+        if self.last_tail and state.seq < log_seq:
+            lag_s = max((self._clock() - self.last_tail).total_seconds(), 0.0)
+        details = {"log_seq": log_seq, "applied_seq": state.seq, "lag_s": lag_s, "items": state.catalog.size}
+        return Health("degraded", ("tail",), details) if lag_s > MAX_TAIL_LAG_S else Health("ok", (), details)
 
     def drop(self) -> None:
         """Forget the live state: it is built from the log when it is next asked for."""
@@ -177,7 +188,7 @@ class Replica:
             seq, epoch_ms = head(connection, self._tenant)
             self._on_settings(connection)
             settings = self._counters(connection, self._tenant, epoch_ms)
-            state = self._from_snapshot(connection, settings, seq) or self._from_log(connection, settings, seq)
+            state = self._from_snapshot(connection, settings, seq) or self.from_log(connection, settings, seq)
         self._epoch_ms = epoch_ms
         self._on_built(state)
         self._state = state
@@ -195,7 +206,8 @@ class Replica:
             state.seq = until
         return state
 
-    def _from_log(self, connection: Connection, settings: CounterSettings, seq: int) -> LiveState:
+    def from_log(self, connection: Connection, settings: CounterSettings, seq: int) -> LiveState:
+        """A state of the rows up to ``seq``, over the catalogue of now."""
         state = LiveState(settings)
         for row in log_store.items_after(connection, self._tenant, 0):
             state.put_item(row)

@@ -28,10 +28,11 @@ _NO_DOCUMENTS: Mapping[str, Mapping[str, Document]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class StoredSettings:
-    """Every settings document by kind and key, and a digest that names this exact set."""
+    """Every settings document by kind and key, the set as text, and a digest that names it."""
 
     by_kind: Mapping[str, Mapping[str, Document]] = field(default_factory=lambda: _NO_DOCUMENTS)
     digest: str = "0" * 8
+    text: str = "[]"
     type_weights: Mapping[int, float] = field(default_factory=lambda: DEFAULT_TYPE_WEIGHTS)
     guardrails: tuple[Guardrail, ...] = DEFAULT_GUARDRAILS
 
@@ -45,8 +46,13 @@ def settings_from(found: list[Document]) -> StoredSettings:
     for document in found:
         by_kind.setdefault(document.kind, {})[document.key] = document
     text = json.dumps([[d.kind, d.key, d.body] for d in found], sort_keys=True)
-    settings = StoredSettings(by_kind, blake2b(text.encode(), digest_size=4).hexdigest())
+    settings = StoredSettings(by_kind, blake2b(text.encode(), digest_size=4).hexdigest(), text)
     return replace(settings, type_weights=type_weights(settings), guardrails=guardrails(settings))
+
+
+def settings_from_text(text: str) -> StoredSettings:
+    """The set whose ``text`` this was; versions and times of its documents are not kept."""
+    return settings_from([Document(kind, key, 0, body, 0, 0) for kind, key, body in json.loads(text)])
 
 
 def event_types(settings: StoredSettings) -> tuple[EventTypeConfig, ...]:

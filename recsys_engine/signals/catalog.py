@@ -193,6 +193,10 @@ class Catalog:
         self.version += 1
         return index
 
+    def is_stored(self, index: int) -> bool:
+        """Is there a row for the item, or only events that name it?"""
+        return bool(self._parent[index] >= 0)
+
     def remove(self, item_id: str) -> None:
         """A deleted item: its index stays for the histories that name it, but it is never shown."""
         index = self.index.get(item_id)

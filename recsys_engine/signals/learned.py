@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -30,17 +31,21 @@ Key = tuple[str | None, int, float, bool, bytes, bytes]
 
 @dataclass(frozen=True)
 class FittedModel:
-    """A ranking with the names behind its codes, so that any replica can read it whatever its own order."""
+    """A ranking with the names behind its codes, so that any replica can read it whatever its own order.
+
+    ``version`` tells one fit from another.
+    """
 
     ranking: RankingModel
     item_ids: tuple[str, ...]
     user_ids: tuple[str, ...]
+    version: str = ""
 
 
 def fit_model(lessons: Lessons, now_s: float) -> FittedModel:
     """Fit on everything in `lessons`, taken to be known at `now_s`."""
     ranking = fit_ranking(lessons.orders, lessons.facts, round(now_s))
-    return FittedModel(ranking, lessons.item_ids, lessons.user_ids)
+    return FittedModel(ranking, lessons.item_ids, lessons.user_ids, uuid4().hex)
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,11 @@ class LearnedSource:
     @property
     def is_ready(self) -> bool:
         return self._model is not None
+
+    @property
+    def version(self) -> str:
+        """Which fit answers; empty without a model."""
+        return self._model.version if self._model is not None else ""
 
     def use(self, model: FittedModel) -> None:
         """Swap the model in; the next query sees it."""

@@ -102,6 +102,10 @@ class PairCounts:
         for norms in self._norms.values():
             norms.touched.append(item)
 
+    def has_total(self, item: int) -> bool:
+        """Has any event been counted for the item?"""
+        return item < len(self.totals) and bool(self.totals[item])
+
     def raw_row(self, item: int) -> tuple[IntArray, FloatArray]:
         """Partners of an item (ascending) and their fixed-point counts as floats, zeros left out."""
         merged = self._merged.get(item)

@@ -139,7 +139,7 @@ class Popularity:
         """Σ over types of weight · decayed count, for the first ``size`` items; negatives become 0."""
         self._reserve(size)
         total = np.zeros(size)
-        for type_, row in self.type_rows.items():
+        for type_, row in sorted(self.type_rows.items()):
             weight = type_weights.get(type_, 0.0)
             if weight:
                 factor = weight * read_factor(now_ms, self.epoch_ms, self.half_life_ms(type_))
@@ -176,14 +176,19 @@ class Popularity:
     def _rates(self, type_weights: dict[int, float], now_ms: int, size: int) -> tuple[FloatArray, FloatArray]:
         """Weighted counts under the short and the long half-life; negatives become 0."""
         self._reserve(size)
-        weights = np.zeros(len(self.type_rows))
-        for type_, row in self.type_rows.items():
-            weights[row] = type_weights.get(type_, 0.0)
         short, long = (
-            np.maximum(weights @ self.cells[window, :, :size], 0) * read_factor(now_ms, self.epoch_ms, half_life)
+            np.maximum(self._weighted(type_weights, window, size), 0) * read_factor(now_ms, self.epoch_ms, half_life)
             for window, half_life in ((1, TREND_SHORT_MS), (2, TREND_LONG_MS))
         )
         return short, long
+
+    def _weighted(self, type_weights: dict[int, float], window: int, size: int) -> FloatArray:
+        total = np.zeros(size)
+        for type_, row in sorted(self.type_rows.items()):  # by type: the same sum whatever came first
+            weight = type_weights.get(type_, 0.0)
+            if weight:
+                total += weight * self.cells[window, row, :size]
+        return total
 
     def _row(self, type_: int) -> int:
         row = self.type_rows.get(type_)

@@ -107,6 +107,23 @@ class LiveState:
         for event in events:
             self.apply(event)
 
+    def take_back(self, newest: Mapping[str, int]) -> None:
+        """Unlearn each user's newest events, so many: the state is then as it was before them."""
+        for user_id, count in newest.items():
+            user = self.histories.index_of(user_id)
+            rows = self.histories.rows(user)
+            kept = len(rows) - count
+            for place in range(kept, len(rows)):
+                self._count(rows[:place], rows[place].tolist(), -1)
+            self.histories.replace(user, rows[:kept])
+
+    def disown(self, item_ids: Iterable[str]) -> None:
+        """Forget the names of items that neither a row nor an event speaks of any more."""
+        for item_id in item_ids:
+            item = self.catalog.index.get(item_id)
+            if item is not None and not self.catalog.is_stored(item) and not self.covisit.has_total(item):
+                del self.catalog.index[item_id]
+
     def frozen(self) -> "LiveState":
         """A copy that later rows leave alone. Quick, so that whoever holds the lock keeps nobody waiting."""
         still = copy(self)

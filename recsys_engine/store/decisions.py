@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from recsys_engine.store.tables import decisions
+from recsys_engine.store.tables import decisions, settings_sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,21 @@ def write_decisions(connection: Connection, tenant: int, batch: Sequence[Decisio
             for decision in batch
         ],
     )
+
+
+def keep_settings(connection: Connection, tenant: int, sets: Mapping[str, str]) -> None:
+    """Store settings sets by digest, unless they are there."""
+    held = select(settings_sets.c.digest).where(settings_sets.c.tenant == tenant, settings_sets.c.digest.in_(sets))
+    known = set(connection.execute(held).scalars())
+    fresh = [{"tenant": tenant, "digest": digest, "body": body} for digest, body in sets.items() if digest not in known]
+    if fresh:
+        connection.execute(insert(settings_sets), fresh)
+
+
+def settings_text(connection: Connection, tenant: int, digest: str) -> str | None:
+    """A settings set by digest."""
+    where = (settings_sets.c.tenant == tenant, settings_sets.c.digest == digest)
+    return connection.execute(select(settings_sets.c.body).where(*where)).scalar()
 
 
 def find_decisions(connection: Connection, tenant: int, query: DecisionQuery) -> list[Decision]:

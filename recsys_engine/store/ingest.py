@@ -14,6 +14,7 @@ from recsys_engine.contract.checks import event_problem, meta_text
 from recsys_engine.contract.entities import UNSET, Event, EventType, Item, Unset, User
 from recsys_engine.contract.errors import ContractError
 from recsys_engine.contract.responses import EventRejection, EventsResult
+from recsys_engine.store import earlier
 from recsys_engine.store.database import lock_head, move_head
 from recsys_engine.store.log import EventRow
 from recsys_engine.store.tables import events, items, users
@@ -215,13 +216,17 @@ def upsert_items(connection: Connection, tenant: int, batch: Sequence[Item], now
     """Insert or update items already checked; fields left out keep their value. Returns the first number before."""
     latest = {item.item_id: item for item in _merged(batch)}
     seq, _ = lock_head(connection, tenant)
-    stored = _stored(connection, items, items.c.item_id, tenant, list(latest))
+    stored = earlier.stored_items(connection, tenant, list(latest))
     now_us = to_us(now)
     written: list[_Written] = []
-    for place, item in enumerate(latest.values()):
-        values = _item_values(item, is_new=item.item_id not in stored)
-        stamped = {**values, "seq": seq + 1 + place, "updated_us": now_us}
-        written.append(_Written({"tenant": tenant, "item_id": item.item_id}, stamped, item.item_id not in stored))
+    was: list[tuple[int, earlier.Was | None]] = []
+    for place, item in enumerate(latest.values(), seq + 1):
+        row = stored.get(item.item_id)
+        values = _item_values(item, is_new=row is None)
+        was.append((place, earlier.item_was(item.item_id, row, values)))
+        stamped = {**values, "seq": place, "updated_us": now_us}
+        written.append(_Written({"tenant": tenant, "item_id": item.item_id}, stamped, row is None))
+    earlier.keep(connection, tenant, earlier.ITEM, was)
     _write(connection, items, written)
     move_head(connection, tenant, seq + len(latest))
     return seq
@@ -244,26 +249,23 @@ def upsert_users(connection: Connection, tenant: int, batch: Sequence[User], now
     """Insert or update users already checked. Returns the last number before."""
     latest = {user.user_id: user for user in batch}
     seq, _ = lock_head(connection, tenant)
-    stored = _stored(connection, users, users.c.user_id, tenant, list(latest))
+    stored = earlier.stored_traits(connection, tenant, list(latest))
     now_us = to_us(now)
     written: list[_Written] = []
-    for place, user in enumerate(latest.values()):
-        is_new = user.user_id not in stored
-        stamped: dict[str, Any] = {"seq": seq + 1 + place, "updated_us": now_us}
-        if is_new or not isinstance(user.traits, Unset):
-            stamped["traits"] = json.dumps(_plain(user.traits))
-        written.append(_Written({"tenant": tenant, "user_id": user.user_id}, stamped, is_new))
+    was: list[tuple[int, earlier.Was | None]] = []
+    for place, user in enumerate(latest.values(), seq + 1):
+        traits = stored.get(user.user_id)
+        stamped: dict[str, Any] = {"seq": place, "updated_us": now_us}
+        if traits is None or not isinstance(user.traits, Unset):
+            after = _plain(user.traits)
+            stamped["traits"] = json.dumps(after)
+            if traits != after:
+                was.append((place, (user.user_id, None if traits is None else {"traits": traits}, None)))
+        written.append(_Written({"tenant": tenant, "user_id": user.user_id}, stamped, traits is None))
+    earlier.keep(connection, tenant, earlier.USER, was)
     _write(connection, users, written)
     move_head(connection, tenant, seq + len(latest))
     return seq
-
-
-def _stored(connection: Connection, table: Any, key: Any, tenant: int, ids: Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    for start in range(0, len(ids), _LOOKUP_CHUNK):
-        chunk = ids[start : start + _LOOKUP_CHUNK]
-        found.update(connection.execute(select(key).where(table.c.tenant == tenant, key.in_(chunk))).scalars())
-    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from recsys_engine.contract.entities import Event, Item, StoredItem, StoredUser,
 from recsys_engine.contract.errors import ContractError
 from recsys_engine.contract.requests import DeleteFilter, PageQuery
 from recsys_engine.contract.responses import Page
+from recsys_engine.store import earlier
 from recsys_engine.store.ingest import UNIX_EPOCH, to_us
 from recsys_engine.store.tables import events, items, users
 
@@ -113,9 +114,9 @@ def _conditions(table: Table, time: ColumnElement[Any], which: PageQuery | Delet
 
 
 def delete_rows(
-    connection: Connection, table: Table, tenant: int, which: DeleteFilter, key: str
+    connection: Connection, table: Table, tenant: int, which: DeleteFilter, *, key: str, seq: int
 ) -> tuple[int, list[str]]:
-    """Delete what matches; returns the count and the distinct ids (column ``key``) touched.
+    """Delete what matches, as row ``seq`` of the log; returns the count and the distinct ids (column ``key``) touched.
 
     Raises:
         ContractError: ``empty_filter`` when nothing that applies to this table is set without ``confirm_all``.
@@ -127,6 +128,12 @@ def delete_rows(
         raise ContractError("empty_filter", "an empty filter deletes everything: send confirm_all", {"field": "filter"})
     where = [table.c.tenant == tenant, *conditions]
     touched = list(connection.execute(select(table.c[key]).where(*where).distinct()).scalars())
+    if table is items:
+        rows = earlier.stored_items(connection, tenant, touched)
+        was = [(seq, earlier.item_was(item_id, row)) for item_id, row in rows.items()]
+        earlier.keep(connection, tenant, earlier.ITEM, was)
+    elif table is users:
+        earlier.forget_earlier(connection, tenant, touched)
     count = connection.execute(delete(table).where(*where)).rowcount
     return int(count), touched
 

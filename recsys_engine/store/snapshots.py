@@ -81,7 +81,7 @@ class SnapshotFolder:
     def _put_in_place(self, writing: Callable[[], Any], seq: int, made: Path) -> bool:
         name = uuid4().hex
         with writing() as connection:  # the writer's lock: an erasure comes wholly before or wholly after
-            if self._erased_since(connection, seq):
+            if erased_since(connection, self._tenant, seq):
                 made.unlink()
                 return False
             connection.execute(insert(snapshots).values(tenant=self._tenant, name=name, seq=seq))
@@ -91,10 +91,6 @@ class SnapshotFolder:
             if path != placed and _seq_of(path) <= seq:
                 path.unlink(missing_ok=True)
         return True
-
-    def _erased_since(self, connection: Connection, seq: int) -> bool:
-        where = (operations.c.tenant == self._tenant, operations.c.seq > seq, operations.c.kind.in_(ERASING))
-        return connection.execute(select(operations.c.seq).where(*where).limit(1)).first() is not None
 
     def drop_before(self, seq: int) -> None:
         """Delete the files that stand before a row of the log."""
@@ -124,6 +120,12 @@ class SnapshotFolder:
                 yield False
                 return
             yield True
+
+
+def erased_since(connection: Connection, tenant: int, seq: int) -> bool:
+    """Was anything taken out of the log after this row? Then no state of before can be made from it."""
+    where = (operations.c.tenant == tenant, operations.c.seq > seq, operations.c.kind.in_(ERASING))
+    return connection.execute(select(operations.c.seq).where(*where).limit(1)).first() is not None
 
 
 def _seq_of(path: Path) -> int:

@@ -98,6 +98,28 @@ operations = Table(
     Column("payload", Text, nullable=False),
 )
 
+# What an item or a user was until a row of the log; no body: there was none. See ``store.earlier``.
+earlier = Table(
+    "engine_earlier",
+    metadata,
+    Column("tenant", Integer, primary_key=True),
+    Column("kind", String(10), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("until_seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", Text),
+    Column("embedding", LargeBinary),
+    Index("ix_engine_earlier_until", "tenant", "kind", "until_seq"),
+)
+
+# Every set of settings some stored decision was made under, by digest.
+settings_sets = Table(
+    "engine_settings_sets",
+    metadata,
+    Column("tenant", Integer, primary_key=True),
+    Column("digest", String(40), primary_key=True),
+    Column("body", Text, nullable=False),
+)
+
 # Files that may be loaded instead of the log up to ``seq``.
 snapshots = Table(
     "engine_snapshots",

@@ -13,6 +13,7 @@ from recsys_engine.contract.control import (
     NamespaceConfig,
     Policy,
     PolicyChoice,
+    Replay,
     Rule,
     Segment,
     SegmentMatch,
@@ -105,6 +106,9 @@ class RecsysControl(Protocol):
 
     def decision(self, decision_id: str) -> AuditedDecision:
         """One served list with its details."""
+
+    def replay(self, decision_id: str) -> Replay:
+        """Make a served list again from the log and compare, or say why that cannot be done."""
 
     def explain_missing(self, request: RecommendRequest, item_id: str) -> MissingVerdict:
         """Why an item is not in a list."""

@@ -38,6 +38,7 @@ from recsys_engine.contract.control import (
     NamespaceConfig,
     Policy,
     PolicyChoice,
+    Replay,
     Rule,
     Segment,
     SegmentMatch,
@@ -156,6 +157,10 @@ class EmbeddedControl:
     def decision(self, decision_id: str) -> AuditedDecision:
         with self._open() as engine:
             return engine.decisions.one(decision_id)
+
+    def replay(self, decision_id: str) -> Replay:
+        with self._open() as engine:
+            return engine.replay(decision_id)
 
     def explain_missing(self, request: RecommendRequest, item_id: str) -> MissingVerdict:
         with self._open() as engine:

@@ -15,6 +15,7 @@ from recsys_engine.contract.control import (
     NamespaceConfig,
     Policy,
     PolicyChoice,
+    Replay,
     Rule,
     Segment,
     SegmentMatch,
@@ -172,6 +173,12 @@ class RemoteControl:
         answer = self._get(f"/v1/audit/decisions/{quote(decision_id, safe='')}")
         with readable():
             return _decision(answer)
+
+    def replay(self, decision_id: str) -> Replay:
+        answer = self._send("POST", f"/v1/audit/decisions/{quote(decision_id, safe='')}:replay", {})
+        with readable():
+            items = tuple(answer.get("items", ()))
+            return Replay(answer["decision_id"], answer["status"], answer.get("reason"), items)
 
     def explain_missing(self, request: RecommendRequest, item_id: str) -> MissingVerdict:
         answer = self._send("POST", "/v1/explain/missing", {**request_json(request), "item_id": item_id})
