@@ -49,6 +49,11 @@ migration: $(VENV)/.test ## Write a migration for changed models: make migration
 chaos: $(VENV)/.test ## Kill -9 web, worker, cron and Redis while people shop; then count every event
 	@$(BIN)/python scripts/chaos.py $(ARGS)
 
+.PHONY: browser-loss
+browser-loss: $(VENV)/.test ## Ten thousand events through everything that goes wrong in a browser; then count them
+	@$(BIN)/python -m scripts.browser_loss $(ARGS)
+	@IMPRESSION_TIMELINES=240 $(BIN)/python -m pytest -q tests/e2e/tracker/test_impressions.py
+
 .PHONY: screenshots
 screenshots: $(VENV)/.test ## Photograph every page and state at two widths into build/screenshots, with a gallery
 	@$(BIN)/python -m scripts.screenshots $(ARGS)

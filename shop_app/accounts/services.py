@@ -120,10 +120,12 @@ def merge_anonymous(anonymous_key: str, shopper: Shopper, now: datetime) -> Merg
 
 
 def join_consent(anonymous_key: str, member_key: str, browser: Consent, now: datetime) -> Consent:
-    """The choice about tracking that holds from sign-in on: the newest one made under either key.
+    """The choice about tracking that holds from sign-in on: a no said in this browser, else the newest one made under
+    either key.
 
-    `browser` is what the cookie says; it counts for a member who never chose. The member's key gets a record of it, so
-    that later browsers and the sync of the member know.
+    `browser` is what the cookie says; its yes counts for a member who never chose. A no is kept without a key, so
+    nothing says when it was said: it wins. The member's key gets a record of the choice, so that later browsers and the
+    sync of the member know.
     """
     keys = (anonymous_key, member_key)
     rows = select(ConsentRecord).where(ConsentRecord.shopper_key.in_(keys)).order_by(ConsentRecord.id.desc()).limit(1)
@@ -131,7 +133,10 @@ def join_consent(anonymous_key: str, member_key: str, browser: Consent, now: dat
     if newest is None and not browser.is_decided:
         return browser
     choice = Consent(newest.analytics, newest.personalisation, is_decided=True) if newest else browser
-    if newest is None or newest.shopper_key != member_key:
+    if browser.is_decided and not browser.is_given:
+        choice = browser
+    said = (member_key, choice.analytics, choice.personalisation)
+    if newest is None or (newest.shopper_key, newest.analytics, newest.personalisation) != said:
         record_consent(member_key, choice, now)
     return choice
 

@@ -12,7 +12,7 @@ from shop_app.cart.services import MAX_QUANTITY, accept_prices, add_line, set_qu
 from shop_app.core.errors import InvalidInput, NotFound, OutOfStock
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db, or_zero
-from shop_app.tracking.identity import current_shopper
+from shop_app.tracking.identity import current_shopper, keep_person
 
 bp = Blueprint("cart", __name__)
 
@@ -44,6 +44,7 @@ def add() -> Response | str:
         with unit_of_work(db.session):
             added = add_line(shopper, form.sku, form.quantity, form.place, now)
             title, quantity, was_capped = added.line.variant.product.title, added.quantity, added.was_capped
+        keep_person()
     except OutOfStock as error:
         return _answer(_nothing_left(error), "warn")
     except (InvalidInput, NotFound) as error:

@@ -11,6 +11,11 @@ class Consent:
     personalisation: bool = False
     is_decided: bool = False
 
+    @property
+    def is_given(self) -> bool:
+        """Whether anything at all was agreed to; without it no key is kept and nobody is counted."""
+        return self.analytics or self.personalisation
+
 
 @dataclass(frozen=True, slots=True)
 class Shopper:

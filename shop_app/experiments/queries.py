@@ -76,9 +76,10 @@ def assignment(slot: str, shopper: Shopper) -> Assignment | None:
     """The arm this shopper gets in `slot` now, or None outside every experiment. Writes nothing: exposure is another
     matter.
 
-    A key that was exposed keeps its arm; any other is hashed.
+    A key that was exposed keeps its arm; any other is hashed. Who agreed to nothing has no lasting key, cannot be
+    counted, and sees the shop as it is.
     """
-    if slot not in _slots_under_test():
+    if not shopper.consent.is_given or slot not in _slots_under_test():
         return None
     key = unit_key(shopper)
     for experiment in running(slot):

@@ -14,10 +14,10 @@ from shop_app.accounts.services import Merge, join_consent, merge_anonymous, not
 from shop_app.accounts.sessions import end_session, start_session
 from shop_app.config import Settings
 from shop_app.core.ids import new_token
-from shop_app.core.shopper import Consent, Shopper
+from shop_app.core.shopper import Shopper
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db, or_zero
-from shop_app.tracking.identity import current_shopper, remember_consent, start_new_person
+from shop_app.tracking.identity import chosen_here, current_shopper, remember_consent, start_new_person
 
 bp = Blueprint("accounts", __name__)
 
@@ -61,7 +61,7 @@ def enter(user: User, password: str) -> Merge:
     at, before, user_id, key = now(), current_shopper(), user.id, user.key
     with unit_of_work(db.session):
         note_sign_in(db.session.get_one(User, user_id), password, device=before.device, now=at)
-        choice = join_consent(before.key, key, _choice_of_browser(), at)
+        choice = join_consent(before.key, key, chosen_here(), at)
         consent = before.consent if _refuses_by_header() else choice
         after = Shopper(key, before.session_id, user_id, consent, device=before.device)
         merge = Merge(is_new=False) if before.is_member else merge_anonymous(before.key, after, at)
@@ -70,17 +70,11 @@ def enter(user: User, password: str) -> Merge:
     session.clear()
     session.update(kept, member_session=token)
     session.permanent = True
+    login_user(db.session.get_one(User, user_id))
+    g.pop("shopper", None)
     if choice.is_decided:
         remember_consent(choice)
-    g.pop("shopper", None)
-    login_user(db.session.get_one(User, user_id))
     return merge
-
-
-def _choice_of_browser() -> Consent:
-    """What the cookie says about tracking, whatever this request's headers add."""
-    kept = session.get("consent")
-    return Consent(bool(kept[0]), bool(kept[1]), is_decided=True) if isinstance(kept, list) and kept else Consent()
 
 
 def _refuses_by_header() -> bool:

@@ -8,7 +8,7 @@ from shop_app.accounts.views.base import bp, now
 from shop_app.core.links import local_path
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
-from shop_app.tracking.identity import current_shopper
+from shop_app.tracking.identity import current_shopper, keep_person
 
 
 @bp.get("/wishlist")
@@ -22,6 +22,7 @@ def add_wish() -> Response:
     """Put a product on it."""
     with unit_of_work(db.session):
         is_new = services.add_wish(current_shopper().key, request.form.get("sku", ""), now())
+    keep_person()
     flash("It is on your wishlist." if is_new else "It was on your wishlist already.", "good")
     return redirect(_back(), 303)
 

@@ -151,10 +151,10 @@ def test_the_session_changes_at_sign_in_and_the_visit_goes_on(
     app: Flask, client: FlaskClient, clock: FixedClock
 ) -> None:
     a_member(app, now=clock.now())
+    client.post("/consent", data={"choice": "custom", "analytics": "on"})
     client.get("/cart")
     with client.session_transaction() as session:
         session["planted"] = "by somebody else"
-        session["consent"] = [True, False]
         visit = session["visit"][0]
 
     sign_in(client)
@@ -167,7 +167,7 @@ def test_the_session_changes_at_sign_in_and_the_visit_goes_on(
 
 def test_signing_out_starts_somebody_new(app: Flask, client: FlaskClient, clock: FixedClock) -> None:
     a_member(app, now=clock.now())
-    client.get("/cart")
+    client.post("/consent", data={"choice": "all"})
     with client.session_transaction() as session:
         before = session["anonymous"]
     sign_in(client)

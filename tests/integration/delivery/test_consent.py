@@ -10,7 +10,9 @@ from sqlalchemy import select
 from shop_app.core.clock import FixedClock
 from shop_app.extensions import db
 from shop_app.tracking.consent import PURPOSES, TEXT_VERSION, personalised
+from shop_app.tracking.identity import REFUSED
 from shop_app.tracking.models import ConsentRecord
+from tests.factories.catalog import a_product
 
 
 @pytest.mark.ticket("RS-017")
@@ -67,3 +69,50 @@ def test_the_latest_decision_counts(app: Flask, client: FlaskClient) -> None:
         withdrawn = personalised([key, "a_undecided"])
 
     assert (agreed, withdrawn) == ({key}, set())
+
+
+def cookies(client: FlaskClient) -> dict[str, bool]:
+    """Name of each cookie, and whether it outlives the browser."""
+    return {cookie.key: cookie.expires is not None or cookie.max_age is not None for cookie in client._cookies.values()}
+
+
+@pytest.mark.ticket("RS-017")
+@pytest.mark.parametrize("answer", ["", "essential"])
+def test_without_a_yes_nobody_is_known_until_something_is_kept_for_them(
+    app: Flask, client: FlaskClient, answer: str
+) -> None:
+    with app.app_context():
+        a_product("MUG-1")
+        db.session.commit()
+    if answer:
+        client.post("/consent", data={"choice": answer})
+    for path in ("/", "/products/mug-1", "/w/home.trending", "/search?q=mug", "/cart"):
+        client.get(path)
+    with client.session_transaction() as cookie:
+        before = set(cookie)
+    client.post("/cart/lines", data={"sku": "MUG-1"})
+    with client.session_transaction() as cookie:
+        after = set(cookie)
+
+    assert before <= {"csrf_token", "consent", "_permanent", "_fresh"}
+    assert after - before - {"_flashes"} == {"anonymous"}
+    assert cookies(client)["shop"] is False
+    assert "The MUG-1" in client.get("/cart").text
+
+
+@pytest.mark.ticket("RS-017")
+def test_an_answer_outlives_the_browser_and_a_no_is_the_same_for_everybody(client: FlaskClient) -> None:
+    client.post("/consent", data={"choice": "all"})
+    assert cookies(client) == {"shop": True}
+
+    client.post("/consent", data={"choice": "essential"})
+    assert cookies(client) == {"shop": False, REFUSED: True}
+    assert client.get_cookie(REFUSED).value == "yes"  # type: ignore[union-attr]
+
+    client.delete_cookie("shop")  # the browser was closed
+    page = client.get("/cart").text
+    assert "May we learn" not in page
+    assert 'data-consent="none"' in page
+
+    client.post("/consent", data={"choice": "all"})
+    assert cookies(client) == {"shop": True}

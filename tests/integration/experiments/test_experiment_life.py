@@ -5,6 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from shop_app.core.clock import FixedClock
@@ -321,14 +322,22 @@ def test_a_report_without_shoppers_concludes_nothing(app: Flask, clock: FixedClo
         assert found.arms[0].metrics == []
 
 
+def a_client_who_agreed(app: Flask) -> FlaskClient:
+    client = app.test_client()
+    client.post("/consent", data={"choice": "all"})
+    return client
+
+
 @pytest.mark.ticket("RS-050")
 def test_a_widget_shows_its_arm_and_events_name_it(app: Flask, clock: FixedClock) -> None:
     variants = (Variant("control", 0.01), Variant("renamed", 0.99, {"title": "Look at these"}))
     with app.app_context():
         start(clock, slot="home.trending", variants=variants)
 
-    pages = [app.test_client().get("/w/home.trending").get_data(as_text=True) for _ in range(5)]
+    pages = [a_client_who_agreed(app).get("/w/home.trending").get_data(as_text=True) for _ in range(5)]
+    refused = app.test_client().get("/w/home.trending").get_data(as_text=True)
 
+    assert "data-experiment" not in refused
     marked = [page for page in pages if 'data-experiment="more-cards"' in page]
     assert len(marked) == 5
     for page in marked:

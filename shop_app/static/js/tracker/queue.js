@@ -26,7 +26,7 @@ function batch(keys = stored()) {
   const all = new Map(own);
   keys.forEach((key) => all.has(key) || all.set(key, localStorage[key]));
   let room = 48e3;
-  for (const [key, text] of all) if (!text || (room -= text.length) < 0) all.delete(key);
+  for (const [key, text] of all) if (!text || (room -= new Blob([text]).size) < 0) all.delete(key);
   return all;
 }
 
@@ -56,6 +56,7 @@ export function add(event) {
 export function start() {
   if (consent != "analytics") return stored().forEach(forget);
   addEventListener("visibilitychange", () => document.hidden && own.size && beacon(batch([])));
+  addEventListener("online", () => later((quiet = 0)));
   later(2e3);
   return true;
 }

@@ -5,7 +5,7 @@ const body = (events) => `{"sent_at":${Date.now()},"events":[${[...events.values
 export async function post(events) {
   const keys = [...events.keys()];
   try {
-    const response = await fetch(endpoint, { method: "POST", body: body(events), keepalive: true });
+    const response = await fetch(endpoint, { method: "POST", body: body(events), keepalive: true, signal: AbortSignal.timeout(2e4) });
     const { status, headers } = response;
     const { results } = status == 202 || status == 429 ? await response.json() : {};
     const isFinal = results || status == 400 || status == 413;
