@@ -23,6 +23,7 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.run
 	@echo "Installing what the tests need …"
 	@$(PIP) -e '.[embeddings,ranker,test,dev]'
+	@$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest $(VENV)/open_bandit obp==0.4.1
 	@touch $@
 
 .PHONY: run
