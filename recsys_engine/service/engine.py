@@ -120,8 +120,8 @@ class Engine:
 
     def _upsert(self, write: Callable[..., int], count: int) -> BatchResult:
         if count:
-            with self._database.write() as connection:
-                write(connection, self._tenant_of(connection), now=self.now())
+            with self.writing() as (connection, tenant):
+                write(connection, tenant, now=self.now())
             self.catch_up()
         return BatchResult(count)
 
@@ -150,8 +150,7 @@ class Engine:
         return appended.result
 
     def _append(self, batch: Sequence[Event]) -> Appended:
-        with self._database.write() as connection:
-            tenant = self._tenant_of(connection)
+        with self.writing() as (connection, tenant):
             half_life_ms = shortest_half_life_ms(self._settings(connection))
             return append_events(connection, tenant, batch, self.now(), half_life_ms)
 
@@ -227,7 +226,7 @@ class Engine:
 
     def event_types(self) -> tuple[EventTypeConfig, ...]:
         """Effective weight and half-life of each active event type."""
-        with self._read() as connection:
+        with self.reading() as (connection, _):
             return tuple(config for config in event_types(self._settings(connection)) if config.is_active)
 
     def put_event_types(self, types: Sequence[EventTypeConfig]) -> None:
@@ -244,8 +243,7 @@ class Engine:
 
     def change_settings(self, change: Callable[[Connection, int], None], *, kind: str = "settings") -> None:
         """Run ``change(connection, tenant)`` in one transaction that every replica will notice."""
-        with self._database.write() as connection:
-            tenant = self._tenant_of(connection)
+        with self.writing() as (connection, tenant):
             seq, _ = lock_head(connection, tenant)
             change(connection, tenant)
             append_operation(connection, tenant, seq + 1, kind, {})
@@ -254,7 +252,7 @@ class Engine:
 
     def settings_now(self) -> StoredSettings:
         """The settings as stored, read from the database."""
-        with self._read() as connection:
+        with self.reading() as (connection, _):
             return self._settings(connection)
 
     def live_state(self) -> LiveState:
@@ -270,8 +268,8 @@ class Engine:
     def ready(self) -> Health:
         """Database reachable, model loaded, tail close behind; names what is not."""
         try:
-            with self._read() as connection:
-                seq, _ = head(connection, self._tenant_of(connection))
+            with self.reading() as (connection, tenant):
+                seq, _ = head(connection, tenant)
             return self._live().readiness(seq)
         except EngineUnavailableError as error:
             return Health("degraded", ("database",), {"database": str(error)})
@@ -329,8 +327,7 @@ class Engine:
         return replica
 
     def _open_replica(self) -> Replica:
-        with self._database.write() as connection:
-            tenant = self._tenant_of(connection)
+        tenant = self._number()
         if self._model_folder is not None:
             self._learning = Learning(ModelFile(self._model_folder, tenant))
             self._snapshots = Snapshots(SnapshotFolder(self._model_folder, tenant), self._database.write)
@@ -357,7 +354,7 @@ class Engine:
         self._stored = stored
 
     def _settings(self, connection: Connection) -> StoredSettings:
-        return settings_from(all_documents(connection, self._tenant_of(connection)))
+        return settings_from(all_documents(connection, self._number()))
 
     def _beat(self) -> None:
         self.decisions.flush()
@@ -376,24 +373,21 @@ class Engine:
     @contextmanager
     def reading(self) -> Iterator[tuple[Connection, int]]:
         """A read transaction and the tenant's number."""
-        with self._read() as connection:
-            yield connection, self._tenant_of(connection)
+        tenant = self._number()
+        with self._database.read() as connection:
+            yield connection, tenant
 
     @contextmanager
     def writing(self) -> Iterator[tuple[Connection, int]]:
         """A write transaction and the tenant's number."""
+        tenant = self._number()
         with self._database.write() as connection:
-            yield connection, self._tenant_of(connection)
+            yield connection, tenant
 
-    @contextmanager
-    def _read(self) -> Iterator[Connection]:
-        if self._tenant is None:  # seeing a tenant for the first time writes its row
-            with self._database.write() as connection:
-                self._tenant_of(connection)
-        with self._database.read() as connection:
-            yield connection
-
-    def _tenant_of(self, connection: Connection) -> int:
+    def _number(self) -> int:
+        """The tenant's number, kept once its row is committed: a refused first call takes nothing back."""
         if self._tenant is None:
-            self._tenant = tenant_id(connection, self._org_id, self._namespace)
+            with self._database.write() as connection:
+                tenant = tenant_id(connection, self._org_id, self._namespace)
+            self._tenant = tenant
         return self._tenant

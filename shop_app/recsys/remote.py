@@ -94,7 +94,7 @@ class RemoteGateway:
         self._namespace = namespace
         self._is_base = ServerKind(server) is ServerKind.BASE
         self._wire = Wire(base_url, headers, timeout_s=timeout_s, connect_timeout_s=connect_timeout_s, retries=retries)
-        self.control = RemoteControl(self._wire, namespace)
+        self.control = RemoteControl(self._wire, namespace, is_base=self._is_base)
 
     def upsert_items(self, items: Sequence[Item]) -> BatchResult:
         _check_size(items, MAX_ITEMS_PER_CALL, "items")
@@ -137,9 +137,10 @@ class RemoteGateway:
         if self._is_base:
             request = base_server.understood(request)
         body = base_server.request_json(request) if self._is_base else request_json(request)
-        answer = self._post(path, {**body, **more})
+        request_id = request.request_id or str(uuid4())
+        answer = self._post(path, {**body, **more}, request_id=request_id)
         with readable():
-            return recommendations_from(answer, request.request_id or str(uuid4()))
+            return recommendations_from(answer, request_id)
 
     def similar(self, item_id: str, k: int) -> SimilarItems:
         if not is_valid_id(item_id) or not 1 <= k <= MAX_K:
@@ -230,9 +231,11 @@ class RemoteGateway:
         """Close the pooled connections."""
         self._wire.close()
 
-    def _post(self, path: str, body: Mapping[str, Any], *, is_repeatable: bool = True) -> Any:
+    def _post(
+        self, path: str, body: Mapping[str, Any], *, is_repeatable: bool = True, request_id: str | None = None
+    ) -> Any:
         whole = {"namespace": self._namespace, **body}
-        return self._wire.call("POST", path, body=whole, is_repeatable=is_repeatable).body
+        return self._wire.call("POST", path, body=whole, is_repeatable=is_repeatable, request_id=request_id).body
 
 
 def _page_params(query: PageQuery) -> dict[str, Any]:

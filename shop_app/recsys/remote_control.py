@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +25,7 @@ from recsys_engine.contract.control import (
 from recsys_engine.contract.control_decoding import control_from, segment_from
 from recsys_engine.contract.control_schemas import control_json
 from recsys_engine.contract.encoding import moment_text, request_json
+from shop_app.recsys import base_server
 from shop_app.recsys.gateway import RecsysUnavailable
 from shop_app.recsys.wire import Wire
 
@@ -45,9 +47,10 @@ def readable() -> Iterator[None]:
 class RemoteControl:
     """``RecsysControl`` over HTTP."""
 
-    def __init__(self, wire: Wire, namespace: str) -> None:
+    def __init__(self, wire: Wire, namespace: str, *, is_base: bool = False) -> None:
         self._wire = wire
         self._namespace = namespace
+        self._is_base = is_base
 
     def rules(self) -> list[Rule]:
         answer = self._get(RULES)
@@ -75,7 +78,7 @@ class RemoteControl:
             return [control_from(ManualOverride, body) for body in answer]
 
     def create_override(self, override: ManualOverride) -> ManualOverride:
-        answer = self._send("POST", OVERRIDES, control_json(override), is_repeatable=False)
+        answer = self._send("POST", OVERRIDES, control_json(override), is_repeatable=False, is_500_final=self._is_base)
         with readable():
             return control_from(ManualOverride, answer)
 
@@ -91,6 +94,8 @@ class RemoteControl:
             return [control_from(SegmentProfile, body) for body in answer["profiles"]]
 
     def put_profiles(self, profiles: Sequence[SegmentProfile]) -> None:
+        if self._is_base:
+            profiles = [base_server.whole_profile(profile) for profile in profiles]
         self._send("POST", "/v1/segment-profiles:upsert", {"profiles": [control_json(one) for one in profiles]})
 
     def delete_profiles(self, ids: Sequence[str]) -> None:
@@ -126,6 +131,8 @@ class RemoteControl:
         author: str | None = None,
         notes: str | None = None,
     ) -> NamespaceConfig:
+        if self._is_base:
+            base_server.refuse("has one configuration for all its tenants")
         body = {"config": dict(config), "expected_version": expected_version, "author": author, "notes": notes}
         return _config(self._send("POST", CONFIG, body, is_repeatable=expected_version is None))
 
@@ -139,9 +146,13 @@ class RemoteControl:
             return [control_from(Policy, body) for body in answer]
 
     def put_policies(self, policies: Sequence[Policy]) -> None:
+        if self._is_base:
+            policies = [base_server.whole_policy(policy) for policy in policies]
         self._send("POST", "/v1/bandit/policies:upsert", {"policies": [control_json(one) for one in policies]})
 
     def decide(self, ask: Decide) -> PolicyChoice:
+        if self._is_base:
+            base_server.refuse("tells neither a decision nor its propensity")
         body = {
             "surface": ask.surface,
             "context": dict(ask.context or {}),
@@ -154,6 +165,8 @@ class RemoteControl:
             return control_from(PolicyChoice, {**answer, "empirical_best": answer["explain"]["emp_best"]})
 
     def reward(self, decision_id: str, reward: float, source_event_id: str) -> bool:
+        if self._is_base:
+            base_server.refuse("knows no decisions to reward")
         body = {"decision_id": decision_id, "reward": reward, "source_event_id": source_event_id}
         answer = self._send("POST", "/v1/bandit/reward", body)
         with readable():
@@ -170,7 +183,8 @@ class RemoteControl:
             return [_decision(one) for one in answer["decisions"]]
 
     def decision(self, decision_id: str) -> AuditedDecision:
-        answer = self._get(f"/v1/audit/decisions/{quote(decision_id, safe='')}")
+        path = f"/v1/audit/decisions/{quote(decision_id, safe='')}"
+        answer = self._get(path, is_500_final=self._is_base)
         with readable():
             return _decision(answer)
 
@@ -181,17 +195,27 @@ class RemoteControl:
             return Replay(answer["decision_id"], answer["status"], answer.get("reason"), items)
 
     def explain_missing(self, request: RecommendRequest, item_id: str) -> MissingVerdict:
+        if self._is_base:
+            base_server.refuse("does not explain what is missing")
         answer = self._send("POST", "/v1/explain/missing", {**request_json(request), "item_id": item_id})
         with readable():
             return control_from(MissingVerdict, answer)
 
-    def _get(self, path: str) -> Any:
-        return self._wire.call("GET", path, query={"namespace": self._namespace}).body
+    def _get(self, path: str, *, is_500_final: bool = False) -> Any:
+        return self._wire.call("GET", path, query={"namespace": self._namespace}, is_500_final=is_500_final).body
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any], *, is_repeatable: bool = True) -> Any:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        is_repeatable: bool = True,
+        is_500_final: bool = False,
+    ) -> Any:
         given = {name: value for name, value in body.items() if value is not None}
         whole = {"namespace": self._namespace, **given}
-        return self._wire.call(method, path, body=whole, is_repeatable=is_repeatable).body
+        return self._wire.call(method, path, body=whole, is_repeatable=is_repeatable, is_500_final=is_500_final).body
 
 
 def _config(answer: Any) -> NamespaceConfig:
@@ -200,4 +224,8 @@ def _config(answer: Any) -> NamespaceConfig:
 
 
 def _decision(body: Mapping[str, Any]) -> AuditedDecision:
-    return control_from(AuditedDecision, {**body, "details": body.get("extras") or {}})
+    """The base server leaves out what it does not know and sends null for an empty list."""
+    blank = {"request_id": "", "surface": "", "user_hash": None}
+    given = {"final_items": body.get("final_items") or [], "details": body.get("extras") or {}}
+    found = control_from(AuditedDecision, {**blank, **body, **given, "user_hash": body.get("user_hash") or ""})
+    return replace(found, user_hash=found.user_hash or None)

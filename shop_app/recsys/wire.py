@@ -26,6 +26,16 @@ class Reply:
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    body: Mapping[str, Any] | None
+    query: Mapping[str, Any] | None
+    request_id: str | None
+    is_500_final: bool
+
+
 class Wire:
     """A pooled session to one server. Thread-safe.
 
@@ -63,12 +73,19 @@ class Wire:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
         is_repeatable: bool = True,
+        request_id: str | None = None,
+        is_500_final: bool = False,
     ) -> Reply:
-        """Send and read; raises ``RecsysRejected`` or ``RecsysUnavailable``."""
+        """Send and read; raises ``RecsysRejected`` or ``RecsysUnavailable``.
+
+        ``request_id`` names the call at the server. ``is_500_final`` is for a route whose server says 500 to a caller's
+        mistake: then a plain 500 is a rejection.
+        """
+        request = _Request(method, path, body, query, request_id, is_500_final)
         attempts = self._retries + 1 if is_repeatable else 1
         for attempt in range(attempts):
             try:
-                return self._once(method, path, body, query)
+                return self._once(request)
             except RecsysUnavailable as error:
                 pause_s = random.uniform(0, 0.05 * 2**attempt)
                 too_long = (error.retry_after_s or 0) > self._timeout_s
@@ -81,7 +98,8 @@ class Wire:
         """Close the pooled connections."""
         self._session.close()
 
-    def _once(self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, Any] | None) -> Reply:
+    def _once(self, request: "_Request") -> Reply:
+        body, name = request.body, f"{request.method} {request.path}"
         try:
             data = None if body is None else json.dumps(body, allow_nan=False).encode()
         except ValueError as error:
@@ -89,19 +107,26 @@ class Wire:
         deadline = time.monotonic() + self._timeout_s
         try:
             with self._session.request(
-                method,
-                self._base_url + path,
-                params=query,
+                request.method,
+                self._base_url + request.path,
+                params=request.query,
                 data=data,
-                headers={"Content-Type": "application/json"} if data is not None else None,
+                headers=_headers(request),
                 timeout=self._timeouts,
                 stream=True,
                 allow_redirects=False,
             ) as response:
                 content = _read(response, deadline)
         except requests.RequestException as error:
-            raise RecsysUnavailable(f"{method} {path}: {type(error).__name__}") from error
-        return _told_apart(response, content, f"{method} {path}")
+            raise RecsysUnavailable(f"{name}: {type(error).__name__}") from error
+        return _told_apart(response, content, name, is_500_final=request.is_500_final)
+
+
+def _headers(request: "_Request") -> dict[str, str]:
+    headers = {} if request.body is None else {"Content-Type": "application/json"}
+    if request.request_id:
+        headers["X-Request-Id"] = request.request_id
+    return headers
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:
@@ -115,7 +140,7 @@ def _read(response: requests.Response, deadline: float) -> bytes:
     return bytes(content)
 
 
-def _told_apart(response: requests.Response, content: bytes, name: str) -> Reply:
+def _told_apart(response: requests.Response, content: bytes, name: str, *, is_500_final: bool) -> Reply:
     """Success, rejected or unavailable: the one place that decides."""
     status = response.status_code
     if 200 <= status < 300:
@@ -123,7 +148,7 @@ def _told_apart(response: requests.Response, content: bytes, name: str) -> Reply
             return Reply(json.loads(content) if content.strip() else None, response.headers.get("X-Request-Id", ""))
         except ValueError as error:
             raise RecsysUnavailable(f"{name}: {status} without JSON") from error
-    if status >= 500 or status in _TRANSIENT:
+    if (status >= 500 or status in _TRANSIENT) and not (status == 500 and is_500_final):
         raise RecsysUnavailable(f"{name}: {status}", _retry_after(response))
     problem = _problem(content)
     details = problem.get("details")
