@@ -59,3 +59,53 @@ class RegrettedItem:
     base: float
     rate: float
     multiplier: float
+
+
+@dataclass(frozen=True, slots=True)
+class DraftQuestion:
+    """What would ``surface`` have earned between two moments with ``knobs`` on top of the settings of then?
+
+    ``knobs`` are named as in policies and profiles. At most ``most`` logged lists are looked at, the newest first.
+    """
+
+    surface: str
+    from_: datetime
+    to: datetime
+    knobs: Mapping[str, Any]
+    most: int = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class DraftEstimate:
+    """One estimator's value an impression with its 95 % interval: clicks, or money in minor units."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class DraftAnswer:
+    """What the log says of a draft. ``rows`` are impressions; weights are draft odds over logged odds.
+
+    ``problem`` says why no estimate is given and what to log; then both lists are empty. ``same_share``: impressions of
+    an item that the draft shows in that very place. ``redone_share``: places that the settings of then fill as then
+    when the list is made again; below 1 the log is not whole, and the draft's lists are not what they would have been.
+    ``replay`` uses only places that are the same, and is unbiased only for a log drawn at random.
+    """
+
+    lists: int
+    rows: int
+    measured_clicks: float
+    measured_revenue: float
+    explored_share: float
+    same_share: float
+    redone_share: float
+    effective: float
+    mean_weight: float
+    largest_weight: float
+    problem: str | None
+    replay_clicks: float | None
+    clicks: tuple[DraftEstimate, ...] = ()
+    revenue: tuple[DraftEstimate, ...] = ()

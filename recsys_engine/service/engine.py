@@ -98,7 +98,8 @@ class Engine:
         self.archive = Archive(self.reading, self.writing, self.decisions, self._follow_deletion)
         self.control = Control(self)
         model = lambda version: self._learning and self._learning.version(version)  # noqa: E731
-        self.replay = Replayer(self.decisions, self.reading, self._live, model).replay
+        self.replayer = Replayer(self.decisions, self.reading, self._live, model)
+        self.replay = self.replayer.replay
         self.bandit = Bandit(self.control.policies, self.reading, self.writing, clock, self.decisions.user_hash)
         self._heart = Heartbeat(self._beat)
 

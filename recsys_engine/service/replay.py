@@ -2,9 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
@@ -13,7 +14,7 @@ from recsys_engine.contract.control import Replay
 from recsys_engine.contract.parsing import parse_recommend
 from recsys_engine.contract.requests import RecommendRequest, RerankCandidate
 from recsys_engine.service.decision_log import DecisionLog, final_items
-from recsys_engine.service.ranking import Ranking
+from recsys_engine.service.ranking import Ranking, Served
 from recsys_engine.service.settings import StoredSettings, counter_settings, settings_from_text
 from recsys_engine.service.steering import Steering
 from recsys_engine.signals.learned import FittedModel
@@ -28,6 +29,8 @@ MOST_REWOUND = 100_000
 """Events taken back from the live state at most; beyond this the log is read from its start."""
 NEEDED = ("epoch_ms", "learned")
 Opened = Callable[[], AbstractContextManager[tuple[Connection, int]]]
+Ask = Callable[[Mapping[str, Any]], Served]
+"""Makes one decision's list again, with some knobs above everything stored."""
 
 
 class Past(Protocol):
@@ -77,24 +80,77 @@ class Replayer:
         made = _made_again(decision, state, stored, model)
         return Replay(decision_id, "identical" if made == body["final_items"] else "different", None, tuple(made))
 
+    def with_other_knobs(self, decisions: Sequence[Decision]) -> Iterator[tuple[Decision, Ask]]:
+        """For each decision a function that makes its list under other knobs, on top of the settings of then.
+
+        Give them in the order they were served, and use each function before taking the next: one state is moved
+        forward from the first to the last. Catalogue changes in between count from an item's last write on. Decisions
+        that cannot be made again are left out.
+        """
+        kept = [decision for decision in decisions if all(name in decision.body for name in NEEDED)]
+        if not kept:
+            return
+        past = self._past()
+        with self._reading() as (connection, tenant):
+            kept = [d for d in kept if not erased_since(connection, tenant, d.log_seq)]
+            texts = {name: settings_text(connection, tenant, name) for name in {d.body["settings"] for d in kept}}
+            sets = {name: settings_from_text(text) for name, text in texts.items() if text is not None}
+            state: LiveState | None = None
+            for decision in kept:
+                stored, learned = sets.get(decision.body["settings"]), decision.body["learned"]
+                model = self._model(learned) if learned else None
+                if stored is None or (learned and model is None):
+                    continue
+                settings = counter_settings(stored, decision.body["epoch_ms"])
+                if state is None or state.settings != settings:
+                    state = state_at(connection, tenant, past, settings, decision.log_seq)
+                _move_on(connection, tenant, state, decision.log_seq)
+                yield decision, partial(_served_again, decision, state, stored, model)
+
 
 def _made_again(
     decision: Decision, state: LiveState, stored: StoredSettings, model: FittedModel | None
 ) -> list[dict[str, Any]]:
+    served = _served_again(decision, state, stored, model, {})
+    made: list[dict[str, Any]] = json.loads(json.dumps(final_items(served)))
+    return made
+
+
+def _served_again(
+    decision: Decision,
+    state: LiveState,
+    stored: StoredSettings,
+    model: FittedModel | None,
+    knobs: Mapping[str, Any],
+) -> Served:
     body, now = decision.body, from_us(decision.ts_us)
     ranking = Ranking(state)
     if model is not None:
         ranking.learned.use(model)
     request = _request(decision)
     traits = state.traits.get(request.user_id or "", {})
-    steer = Steering(stored).for_request(request, traits, state.catalog, now, body.get("policy"))
+    policy = {**(body.get("policy") or {}), **knobs} if knobs else body.get("policy")
+    steer = Steering(stored).for_request(request, traits, state.catalog, now, policy)
     given = body.get("candidates")
     candidates = None if given is None else [RerankCandidate(item_id, score) for item_id, score in given]
-    served = ranking.recommend(
-        request, decision.request_id, stored, now.timestamp(), steer=steer, candidates=candidates
-    )
-    made: list[dict[str, Any]] = json.loads(json.dumps(final_items(served)))
-    return made
+    return ranking.recommend(request, decision.request_id, stored, now.timestamp(), steer=steer, candidates=candidates)
+
+
+def _move_on(connection: Connection, tenant: int, state: LiveState, seq: int) -> None:
+    """Let the rows up to `seq` happen; each knows whether it is an event, an item or a person's traits."""
+    while state.seq < seq:
+        events = log_store.events_after(connection, tenant, state.seq)
+        upto = min(seq, events[-1].seq) if len(events) == log_store.TAIL_BATCH else seq
+        for item in log_store.items_after(connection, tenant, state.seq):
+            if item.seq <= upto:
+                state.put_item(item)
+        for row_seq, user_id, traits in log_store.users_after(connection, tenant, state.seq):
+            if row_seq <= upto:
+                state.traits[user_id] = traits
+        for event in events:
+            if event.seq <= upto:
+                state.apply(event)
+        state.seq = upto
 
 
 def _request(decision: Decision) -> RecommendRequest:

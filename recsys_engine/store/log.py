@@ -100,6 +100,14 @@ def events_of_users(connection: Connection, tenant: int, user_ids: Iterable[str]
     return event_rows(connection, query)
 
 
+def events_of_lists(connection: Connection, tenant: int, from_us: int, to_us: int) -> Sequence[Row[Any]]:
+    """Events of a span of time that name the list they came from: ``item_id, type, value, meta, is_impression``."""
+    columns = (events.c.item_id, events.c.type, events.c.value, events.c.meta, events.c.is_impression)
+    query: Select[Any] = select(*columns).where(events.c.tenant == tenant)
+    query = query.where(events.c.ts_us >= from_us, events.c.ts_us <= to_us, events.c.meta.like('%"request_id"%'))
+    return connection.execute(query.order_by(events.c.seq)).all()
+
+
 def all_events(connection: Connection, tenant: int, up_to: int) -> list[Any]:
     """The whole log up to a number as plain tuples in the order of ``EventRow`` (``ts`` in microseconds)."""
     query = select(*_SIGNAL_COLUMNS).where(events.c.tenant == tenant, events.c.seq <= up_to).order_by(events.c.seq)

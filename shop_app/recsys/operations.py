@@ -10,8 +10,15 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from recsys_engine.contract.operations import EvaluationDrop, EvaluationRecord, GuardrailSetting, RegrettedItem
-from recsys_engine.evaluation import records
+from recsys_engine.contract.operations import (
+    DraftAnswer,
+    DraftQuestion,
+    EvaluationDrop,
+    EvaluationRecord,
+    GuardrailSetting,
+    RegrettedItem,
+)
+from recsys_engine.evaluation import counterfactual, records
 from recsys_engine.evaluation.runner import EvaluationCancelledError
 from recsys_engine.service import Engine
 from recsys_engine.service.upkeep import Upkeep
@@ -52,6 +59,14 @@ class EmbeddedOperations:
         """Tasks of our ranking that fell by more than ``most`` between two stored evaluations; quick."""
         with self._open() as engine:
             return records.drops(records.evaluation(engine, now_id), records.evaluation(engine, before_id), most)
+
+    def try_draft(self, question: DraftQuestion, progress: Progress, is_cancelled: Callable[[], bool]) -> DraftAnswer:
+        """What the logged lists of a surface say of other settings; seconds to minutes, in a job. Changes nothing.
+
+        Raises ``EvaluationCancelledError`` when ``is_cancelled`` says so; rejected with ``nothing_logged``.
+        """
+        with self._open() as engine:
+            return counterfactual.try_draft(engine, question, progress=progress, is_cancelled=is_cancelled)
 
     def category_pace(self) -> dict[str, float]:
         """Factor on every half-life of a category's popularity, by folded name; quick."""
