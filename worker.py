@@ -10,6 +10,7 @@ from rq.serializers import JSONSerializer
 
 from shop_app.app import create_app
 from shop_app.config import load_settings
+from shop_app.core.clock import Clock
 from shop_app.jobs.alarm import Alarm, connect_queue
 from shop_app.jobs.cron import run_cron
 from shop_app.jobs.metering import keep_counts
@@ -18,11 +19,11 @@ from shop_app.logs import set_up_logging
 REDIS_OPTIONS = {"health_check_interval": 30}
 
 
-def main() -> None:
-    """Build the app, then work or tick until told to stop."""
+def main(clock: Clock | None = None) -> None:
+    """Build the app, then work or tick until told to stop. A fault run hands in a clock of its own."""
     settings = load_settings(os.environ)
     set_up_logging(settings.log_level)
-    app = create_app(settings)
+    app = create_app(settings, clock=clock)
     keep_counts(app.extensions["meter"], app.app_context)
     with app.app_context():
         if "--cron" in sys.argv[1:]:

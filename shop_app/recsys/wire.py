@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
-from requests.adapters import HTTPAdapter
 
+from shop_app.recsys.deadline import DeadlineAdapter, read_until
 from shop_app.recsys.gateway import RecsysRejected, RecsysUnavailable
 
 MAX_RESPONSE_BYTES = 20_000_000
@@ -62,8 +62,8 @@ class Wire:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers.update(headers)
-        self._session.mount("http://", HTTPAdapter(pool_maxsize=_POOL))
-        self._session.mount("https://", HTTPAdapter(pool_maxsize=_POOL))
+        self._session.mount("http://", DeadlineAdapter(pool_maxsize=_POOL))
+        self._session.mount("https://", DeadlineAdapter(pool_maxsize=_POOL))
 
     def call(
         self,
@@ -104,7 +104,7 @@ class Wire:
             data = None if body is None else json.dumps(body, allow_nan=False).encode()
         except ValueError as error:
             raise RecsysRejected("invalid_json", "the request holds numbers JSON cannot carry") from error
-        deadline = time.monotonic() + self._timeout_s
+        read_until(time.monotonic() + self._timeout_s)
         try:
             with self._session.request(
                 request.method,
@@ -116,7 +116,7 @@ class Wire:
                 stream=True,
                 allow_redirects=False,
             ) as response:
-                content = _read(response, deadline)
+                content = _read(response)
         except requests.RequestException as error:
             raise RecsysUnavailable(f"{name}: {type(error).__name__}") from error
         return _told_apart(response, content, name, is_500_final=request.is_500_final)
@@ -129,14 +129,12 @@ def _headers(request: "_Request") -> dict[str, str]:
     return headers
 
 
-def _read(response: requests.Response, deadline: float) -> bytes:
+def _read(response: requests.Response) -> bytes:
     content = bytearray()
     for chunk in response.iter_content(_CHUNK_BYTES):
         content += chunk
         if len(content) > MAX_RESPONSE_BYTES:
             raise RecsysUnavailable(f"the answer is larger than {MAX_RESPONSE_BYTES} bytes")
-        if time.monotonic() > deadline:
-            raise RecsysUnavailable("the answer came too slowly")
     return bytes(content)
 
 

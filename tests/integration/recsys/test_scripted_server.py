@@ -1,6 +1,8 @@
 """The remote gateway against a server that answers by script: what is sent, what is retried, what is given up."""
 
+import contextlib
 import json
+import socketserver
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -164,3 +166,31 @@ def test_an_empty_filter_never_leaves_the_shop(gateway: RemoteGateway, script: S
         getattr(gateway, verb)(DeleteFilter(item_id="", user_id=""))
 
     assert script.seen == []
+
+
+class _Drop(socketserver.StreamRequestHandler):
+    """Sends an answer byte by byte: the first one at once, the others for as long as anybody listens."""
+
+    def handle(self) -> None:
+        while self.rfile.readline().strip():
+            pass
+        with contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b" " * 100_000:
+                self.wfile.write(bytes([byte]))
+                if self.server.is_over.wait(0.01):  # type: ignore[attr-defined]
+                    return
+
+
+@pytest.mark.ticket("RS-029", "RS-031")
+def test_an_answer_in_drops_is_given_up_at_the_deadline() -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Drop) as server:
+        server.daemon_threads, server.is_over = True, threading.Event()  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        slow = RemoteGateway(f"http://127.0.0.1:{server.server_address[1]}", ORG, "shop", timeout_s=0.1, retries=0)
+
+        with pytest.raises(RecsysUnavailable):
+            slow.similar("MUG", 3)
+
+        slow.close()
+        server.is_over.set()  # type: ignore[attr-defined]
+        server.shutdown()
