@@ -33,12 +33,14 @@ def main() -> None:
     options = _options()
     rows: list[tuple[str, Load, Load]] = []
     with local_shop(seed=options.seed, workers=WORKERS, threads=THREADS) as shop, _bare() as bare_port:
-        for name, calls in _cases(shop).items():
+        cases = {name: calls for name, calls in _cases(shop).items() if options.only in name}
+        for name, calls in cases.items():
             ours = _warm_and_measure(int(shop.url.rsplit(":", 1)[1]), calls, options)
             peer = _peer_calls(calls, ours)
             rows.append((name, ours, _warm_and_measure(bare_port, peer, options)))
             print(f"  {name} done", file=sys.stderr)
-        rows.append(_checkout(shop, bare_port, options))
+        if options.only in "checkout":
+            rows.append(_checkout(shop, bare_port, options))
     print(_table(rows))
     if options.out:
         Path(options.out).write_text(json.dumps([(n, vars_of(a), vars_of(b)) for n, a, b in rows], indent=1))
@@ -54,6 +56,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", default="demo")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--only", default="", help="just the rows whose name holds this")
     parser.add_argument("--out", default="")
     return parser.parse_args()
 

@@ -115,7 +115,7 @@ def table(verdict: Verdict) -> str:
     )
 
 
-def _storm(scene: Scene, app: Flask, verdict: Verdict, events: int, rate: float, only: str) -> dict[int, int]:
+def _storm(scene: Scene, app: Flask, verdict: Verdict, *, events: int, rate: float, only: str) -> dict[int, int]:
     """Strike every point, again and again until enough was told; returns what each farm told."""
     stop = scene.stand.folder / "enough"
     farms = [_farm(scene.stand, number, events, rate, stop) for number in range(FARMS)]

@@ -11,12 +11,13 @@ from shop_app.core.events import EventKind
 from shop_app.core.ids import new_anonymous_key
 from shop_app.core.redaction import scrub
 from shop_app.core.shopper import Shopper
-from shop_app.extensions import db, insert_into
+from shop_app.extensions import db
+from shop_app.tracking.log_rows import Row, Shared, insert_new
 from shop_app.tracking.models import TrackedEvent
 
 BROWSER_PREFIX = "b_"
 """Browsers choose the rest of the id, so they can never take the id of an order's event."""
-MAX_DELAY = timedelta(days=7)
+MAX_DELAY_MS = 7 * 24 * 3600 * 1000
 """An event that waited longer in a browser is dated no further back than this, and flagged."""
 
 
@@ -82,9 +83,8 @@ def record_browser_events(
     if not events:
         return set()
     person = _person(shopper)
-    rows = [_browser_row(event, sent_ms, received_at) | person for event in events]
-    statement = insert_into(TrackedEvent).on_conflict_do_nothing(index_elements=["source_event_id"])
-    stored = db.session.scalars(statement.returning(TrackedEvent.source_event_id), rows)
+    shared = Shared(**person, received_at=received_at, client_sent_at=_moment(sent_ms))
+    stored = insert_new([_browser_row(event, sent_ms, received_at) for event in events], shared)
     return {source_event_id.removeprefix(BROWSER_PREFIX) for source_event_id in stored}
 
 
@@ -124,28 +124,22 @@ def _business_row(event: BusinessEvent, now: datetime) -> dict[str, Any]:
     }
 
 
-def _browser_row(event: BrowserEvent, sent_ms: int, received_at: datetime) -> dict[str, Any]:
-    waited = timedelta(milliseconds=sent_ms - event.created_ms)
-    delay = min(max(waited, timedelta(0)), MAX_DELAY)
-    return {
-        "source_event_id": BROWSER_PREFIX + event.event_id,
-        "type": int(event.kind),
-        "item_id": event.item_id,
-        "value": 1.0,
-        "occurred_at": received_at - delay,
-        "received_at": received_at,
-        "client_created_at": _moment(event.created_ms),
-        "client_sent_at": _moment(sent_ms),
-        "surface": event.surface,
-        "widget": event.widget,
-        "rank": event.rank,
-        "request_id": event.request_id,
-        "recommended": event.is_recommended,
-        "meta": _browser_meta(event, is_clamped=delay != waited),
-        "delivery": "pending",
-        "next_attempt_at": received_at,
-        "attempts": 0,
-    }
+def _browser_row(event: BrowserEvent, sent_ms: int, received_at: datetime) -> Row:
+    waited_ms = sent_ms - event.created_ms
+    delay_ms = min(max(waited_ms, 0), MAX_DELAY_MS)
+    return Row(
+        source_event_id=BROWSER_PREFIX + event.event_id,
+        type=int(event.kind),
+        item_id=event.item_id,
+        occurred_at=received_at - timedelta(milliseconds=delay_ms),
+        client_created_at=_moment(event.created_ms),
+        surface=event.surface,
+        widget=event.widget,
+        rank=event.rank,
+        request_id=event.request_id,
+        recommended=event.is_recommended,
+        meta=_browser_meta(event, is_clamped=delay_ms != waited_ms),
+    )
 
 
 def _browser_meta(event: BrowserEvent, *, is_clamped: bool) -> dict[str, Any]:
