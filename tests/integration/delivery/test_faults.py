@@ -23,11 +23,10 @@ def test_fifty_thousand_events_pass_every_fault_point_and_the_books_balance(
 
     verdict = run(events=EVENTS, rate=700, workers=2, double_share=0.4, seed=3)
 
-    print(table(verdict))
     books = verdict.books
     assert len({row.point for row in verdict.rows}) >= 20
     assert [row.point for row in verdict.rows if not row.hits] == []
-    assert (books.lost, books.doubled, books.unfounded, books.unsent) == ([], [], [], 0)
+    assert (books.lost, books.doubled, books.unfounded, books.unsent) == ([], [], [], 0), table(verdict)
     assert (books.wrongly_dead, books.poison_alive) == ([], [])
     assert verdict.poison > 0
     assert books.told >= EVENTS

@@ -2,13 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
 from shop_app.core.unit_of_work import unit_of_work
-from shop_app.extensions import db
+from shop_app.extensions import WriterGate, db
 from shop_app.outbox.models import ChangedEntity
 from shop_app.outbox.services import mark_changed
 from shop_app.site_settings.models import SiteSetting
@@ -56,3 +57,23 @@ def test_marks_from_many_threads_make_one_row_whose_version_counts_them(app: Fla
     with app.app_context():
         rows = db.session.scalars(select(ChangedEntity).order_by(ChangedEntity.entity_id)).all()
         assert [(row.kind, row.entity_id, row.version) for row in rows] == [("item", 3, 40), ("item", 7, 40)]
+
+
+def test_writers_of_one_file_take_turns_and_a_writer_gives_up_when_patience_is_over(tmp_path: Path) -> None:
+    one, other = WriterGate(f"{tmp_path}/shop.sqlite3"), WriterGate(f"{tmp_path}/shop.sqlite3")
+
+    assert one.enter(1.0)
+    assert not other.enter(0.002)
+    assert not one.enter(0.002)
+    one.leave()
+
+    assert other.enter(1.0)
+    other.leave()
+
+
+def test_without_a_place_for_its_file_there_is_no_gate(tmp_path: Path) -> None:
+    nowhere = WriterGate(f"{tmp_path}/missing/shop.sqlite3")
+
+    assert not nowhere.enter(1.0)
+    assert not nowhere.enter(1.0)
+    assert not WriterGate(":memory:").enter(1.0)
