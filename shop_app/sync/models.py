@@ -15,6 +15,7 @@ class SinkState(Base):
 
     name: Mapped[str] = mapped_column(String(10), primary_key=True)
     batch_size: Mapped[int]
+    at_once: Mapped[int] = mapped_column(default=1, server_default="1")  # batches under way at a time, all workers
     failures: Mapped[int] = mapped_column(default=0)  # in a row
     open_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_error: Mapped[str | None] = mapped_column(String(500))

@@ -33,14 +33,24 @@ from shop_app.recsys.gateway import RecsysGateway
 from shop_app.sync.merges import push_merges
 from shop_app.sync.payloads import event_payload, item_payload, user_payload
 from shop_app.sync.sending import Outcome, Refused, send_in_parts
-from shop_app.sync.sinks import BOUNDS, SinkName, is_open, note_outcome, sink
+from shop_app.sync.sinks import SINKS, SinkName, is_open, note_outcome, room, sink
 from shop_app.tracking.consent import personalised
-from shop_app.tracking.delivery import drop_forgotten, lease_events, make_all_due, mark_dead, mark_sent, postpone_events
+from shop_app.tracking.delivery import (
+    batches_under_way,
+    drop_forgotten,
+    lease_events,
+    make_all_due,
+    mark_dead,
+    mark_sent,
+    postpone_events,
+)
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=30)
 """A killed worker's rows are free again after it. A batch that outlives it is sent twice; Recsys knows repeats."""
+UNDER_WAY = timedelta(seconds=5)
+"""A batch leased longer ago counts no more: its worker may be dead, and must not stand in the others' way."""
 REFUSED_ENTITY_PAUSE = timedelta(hours=1)
 """A refused item or user is tried again when it changes, or after this."""
 DRAIN_LIMIT = timedelta(seconds=50)
@@ -151,9 +161,14 @@ def drain(carrier: Carrier, *, ignore_waiting: bool = False, limit: timedelta = 
 
 
 def _batch_size(name: SinkName, now: datetime, limit: int | None) -> int:
-    """How many to take now; 0 while the circuit is open."""
+    """How many to take now; 0 while the circuit is open, or while as many batches as may be are under way."""
     state = sink(name)
-    return 0 if is_open(state, now) else min(state.batch_size, limit or state.batch_size)
+    size, at_once = room(state)
+    if is_open(state, now):
+        return 0
+    if name == "events" and batches_under_way(since=now - UNDER_WAY, lease=LEASE) >= at_once:
+        return 0
+    return min(size, limit or size)
 
 
 def _send_events(gateway: RecsysGateway, part: Sequence[_Leased]) -> list[Refused]:
@@ -212,7 +227,7 @@ def _settle_changes(
 def _forget_waiting(now: datetime) -> None:
     make_all_due(now)
     make_changes_due(now)
-    for name in BOUNDS:
+    for name in SINKS:
         sink(name).open_until = None
 
 

@@ -36,6 +36,16 @@ def lease_events(*, limit: int, now: datetime, lease: timedelta, token: str) -> 
     return sorted(taken, key=lambda row: row.id)
 
 
+def batches_under_way(*, since: datetime, lease: timedelta) -> int:
+    """Batches that somebody leased for `lease` after `since` and has not settled."""
+    leased = select(func.count(TrackedEvent.lease_token.distinct())).where(
+        TrackedEvent.delivery == "pending",
+        TrackedEvent.next_attempt_at > since + lease,
+        TrackedEvent.lease_until > since + lease,
+    )
+    return db.session.scalar(leased) or 0
+
+
 def drop_forgotten(rows: Sequence[TrackedEvent]) -> list[TrackedEvent]:
     """`rows` without those of people who asked to be forgotten; these are deleted instead of sent."""
     hashes = {row.shopper_key: key_hash(row.shopper_key) for row in rows}

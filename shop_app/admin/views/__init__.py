@@ -2,6 +2,7 @@
 
 from shop_app.admin.views import (
     alerts,
+    bounds,
     delivery,
     differences,
     engine,
@@ -26,6 +27,7 @@ from shop_app.admin.views.base import bp
 
 __all__ = [
     "alerts",
+    "bounds",
     "bp",
     "delivery",
     "differences",

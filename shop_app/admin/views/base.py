@@ -79,7 +79,7 @@ NAVIGATION: tuple[tuple[str, tuple[NavLink, ...]], ...] = (
             NavLink("admin.alerts", "Alerts"),
             NavLink("admin.service_levels", "Service levels"),
             NavLink("admin.costs_page", "Costs"),
-            NavLink("admin.delivery", "Delivery to Recsys"),
+            NavLink("admin.delivery", "Delivery to Recsys", ("admin.delivery_bounds",)),
             NavLink("admin.differences", "Catalogue differences"),
             NavLink("admin.dead_letters", "Dead letters"),
             NavLink("admin.audit_trail", "Audit trail"),

@@ -16,7 +16,7 @@ from tests.integration.admin.conftest import SignIn
 PAGES = (
     "/admin/", "/admin/funnel", "/admin/funnel?by=rank", "/admin/funnel?by=device&slot=home.top_picks", "/admin/attribution",
     "/admin/products", "/admin/orders", "/admin/members", "/admin/events", "/admin/slots", "/admin/slots/home.top_picks",
-    "/admin/event-types", "/admin/rules", "/admin/delivery", "/admin/dead-letters", "/admin/audit", "/admin/alerts", "/admin/service-levels", "/admin/costs", "/admin/differences",
+    "/admin/event-types", "/admin/rules", "/admin/delivery", "/admin/delivery/bounds", "/admin/dead-letters", "/admin/audit", "/admin/alerts", "/admin/service-levels", "/admin/costs", "/admin/differences",
     "/admin/preview", "/admin/experiments", "/admin/experiments/new",
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ from shop_app.extensions import db
 from shop_app.outbox.models import ChangedEntity
 from shop_app.outbox.services import mark_changed
 from shop_app.recsys.gateway import RecsysRejected, RecsysUnavailable
+from shop_app.site_settings.services import update
 from shop_app.sync.models import SinkState
 from shop_app.sync.services import LEASE, Carrier, drain, push_events, push_items, push_users
 from shop_app.tracking.models import TrackedEvent
@@ -147,6 +148,8 @@ def test_a_killed_workers_batch_is_due_again_when_its_lease_lapses(
 
 def test_two_workers_never_carry_the_same_event(carrier: Carrier, recsys: FakeGateway, clock: FixedClock) -> None:
     told(clock, 4)
+    with unit_of_work(db.session):
+        db.session.add(SinkState(name="events", batch_size=200, at_once=2))
     seen: list[int] = []
 
     def second_worker() -> None:
@@ -158,6 +161,65 @@ def test_two_workers_never_carry_the_same_event(carrier: Carrier, recsys: FakeGa
 
     assert (pushed.delivered, seen) == (2, [2])
     assert len(recsys.received) == len(set(recsys.received)) == 4
+
+
+@pytest.mark.ticket("RS-075")
+def test_what_is_sent_at_once_adds_after_success_halves_after_trouble_and_stays_in_bounds(
+    carrier: Carrier, recsys: FakeGateway, clock: FixedClock
+) -> None:
+    with unit_of_work(db.session):
+        values = {"events_smallest": 30, "events_largest": 230, "events_at_once": 3}
+        update("delivery", values, expected_version=0, actor="owner", now=clock.now())
+
+    def push_one() -> tuple[int, int]:
+        clock.advance(timedelta(minutes=6))
+        told(clock, 1, f"order:{clock.now():%H%M}")
+        push_events(carrier)
+        state = db.session.get_one(SinkState, "events", populate_existing=True)
+        return state.batch_size, state.at_once
+
+    grown = [push_one() for _ in range(4)]
+    recsys.trouble = RecsysUnavailable("busy")
+    shrunk = [push_one() for _ in range(4)]
+
+    assert grown == [(220, 2), (230, 3), (230, 3), (230, 3)]
+    assert shrunk == [(115, 1), (57, 1), (30, 1), (30, 1)]
+
+
+@pytest.mark.ticket("RS-075")
+def test_no_more_batches_are_under_way_than_allowed_and_a_dead_workers_counts_for_seconds_only(
+    carrier: Carrier, recsys: FakeGateway, clock: FixedClock
+) -> None:
+    told(clock, 6)
+    seen: list[int] = []
+
+    def others_try_then_die() -> None:
+        recsys.on_call = lambda: None
+        seen.append(push_events(carrier, limit=2).delivered)
+        clock.advance(timedelta(seconds=6))
+        seen.append(push_events(carrier, limit=2).delivered)
+        raise KeyboardInterrupt
+
+    recsys.on_call = others_try_then_die
+    with pytest.raises(KeyboardInterrupt):
+        push_events(carrier, limit=2)
+
+    assert seen == [0, 2]
+
+
+@pytest.mark.ticket("RS-027")
+def test_a_pause_noted_by_a_clock_that_was_ahead_means_nothing(
+    carrier: Carrier, recsys: FakeGateway, clock: FixedClock
+) -> None:
+    told(clock, 1)
+    with unit_of_work(db.session):
+        ahead = clock.now() + timedelta(hours=1)
+        pause = {"failures": 1, "last_failure_at": ahead, "open_until": ahead + timedelta(minutes=5)}
+        db.session.add(SinkState(name="events", batch_size=200, **pause))
+
+    assert push_events(carrier).delivered == 1
+    state = db.session.get_one(SinkState, "events", populate_existing=True)
+    assert (state.open_until, state.last_failure_at) == (None, None)
 
 
 @pytest.mark.ticket("RS-007")
