@@ -47,8 +47,10 @@ migration: $(VENV)/.test ## Write a migration for changed models: make migration
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/make_migration.py "$(M)"
 
 .PHONY: chaos
-chaos: $(VENV)/.test ## Kill -9 web, worker, cron and Redis while people shop; then count every event
-	@$(BIN)/python scripts/chaos.py $(ARGS)
+chaos: $(VENV)/.test ## Kill, starve, cut and step everything while people shop and a million events flow; then balance the books
+	@$(BIN)/python scripts/chaos.py
+	@$(BIN)/python -m scripts.faults --workers 1 --doubled 0 $(ARGS)
+	@$(BIN)/python -m scripts.faults $(ARGS)
 
 .PHONY: browser-loss
 browser-loss: $(VENV)/.test ## Ten thousand events through everything that goes wrong in a browser; then count them
