@@ -7,9 +7,11 @@ import argparse
 import contextlib
 import ctypes
 import os
+import re
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -18,12 +20,14 @@ import urllib.request
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from shop_app.catalog.demo.logins import LOGINS
 
 ROOT = Path(__file__).parent
 STOP_WITHIN_S = 10
-START_WITHIN_S = 60
+START_WITHIN_S = 180
+"""Patience with a machine that has other things to do; with nothing else it takes two seconds."""
 MAX_SOCKET_PATH = 100
 """Unix socket paths end at about 107 bytes."""
 PR_SET_PDEATHSIG = 1
@@ -83,7 +87,8 @@ def main() -> int:
     try:
         if children[0].name == "redis":
             _start(children[0], env, var, running)
-        _prepare(env, options.data)
+        if not _is_prepared(env):
+            _prepare(env, options.data)
         _start(next(child for child in children if child.name == "web"), env, var, running)
         _wait_until_up(options.port, running, var)
         _greet(options.port)
@@ -175,6 +180,7 @@ def _children(env: dict[str, str], var: Path, options: argparse.Namespace) -> li
     python = sys.executable
     web = [python, "-m", "gunicorn", "shop_app.wsgi:app", "--bind", f"{options.host}:{options.port}"]
     web += ["--worker-class", "gthread", "--workers", str(options.web_workers), "--threads", "4"]
+    web += ["--preload"]  # one import for all: what must not be shared between them opens at the first request
     web += ["--graceful-timeout", "5", "--access-logfile", "-", "--no-control-socket"]
     children = [
         Child("web", web),
@@ -200,6 +206,33 @@ def _redis_command(var: Path) -> list[str]:
 def _start(child: Child, env: dict[str, str], var: Path, running: list[Child]) -> None:
     child.start(env, var / "log")
     running.append(child)
+
+
+def _is_prepared(env: dict[str, str]) -> bool:
+    """Whether a SQLite shop has today's tables and was filled to the end: the usual start, for which nothing of the
+    shop needs to be imported. Any doubt is a no: then `flask prepare` looks itself.
+    """
+    url = env["DATABASE_URL"]
+    path = Path(url.removeprefix("sqlite:///"))
+    if not url.startswith("sqlite:///") or not (ROOT / path).is_file():
+        return False
+    with contextlib.closing(sqlite3.connect(f"file:{ROOT / path}?mode=ro", uri=True)) as connection:
+        try:
+            revisions = {row[0] for row in connection.execute("SELECT version_num FROM alembic_version")}
+            is_filled = connection.execute("SELECT 1 FROM filling WHERE finished_at IS NOT NULL").fetchone()
+        except sqlite3.Error:
+            return False
+    return bool(is_filled) and revisions == _newest_revisions()
+
+
+def _newest_revisions() -> set[str]:
+    """The migrations that no other one follows."""
+    files = (ROOT / "shop_app/migrations/versions").glob("*.py")
+    lines = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    named = {"revision": set[str](), "down_revision": set[str]()}
+    for name, revision in re.findall(r"^(\w+) = ['\"]([^'\"]+)['\"]", lines, re.MULTILINE):
+        named.get(name, set()).add(revision)
+    return named["revision"] - named["down_revision"]
 
 
 def _prepare(env: dict[str, str], data: str) -> None:
@@ -230,7 +263,7 @@ def _greet(port: int) -> None:
     print("\n  Ctrl-C stops everything; the data stays in var/.\n", flush=True)
 
 
-def _watch(running: list[Child], env: dict[str, str], var: Path) -> None:
+def _watch(running: list[Child], env: dict[str, str], var: Path) -> NoReturn:
     """Bring back whatever dies, at most once a second each."""
     while True:
         time.sleep(0.5)

@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import click
 from flask import Flask, Response, current_app, jsonify, render_template, request, session
+from flask.cli import AppGroup
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.engine import make_url
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from shop_app import cli, health, qa
+from shop_app import health, qa
 from shop_app.accounts import views as accounts
 from shop_app.accounts.models import User
 from shop_app.accounts.sessions import is_live
@@ -25,7 +27,7 @@ from shop_app.config import Settings
 from shop_app.core.clock import Clock, SystemClock
 from shop_app.core.errors import Conflict, Forbidden, Gone, InvalidInput, NotFound, OutOfStock, ShopError
 from shop_app.experiments import models as _experiments_models  # noqa: F401  (tables of the schema)
-from shop_app.extensions import csrf, db, htmx, limiter, login_manager, migrate, prepare_sqlite
+from shop_app.extensions import Migrations, csrf, db, htmx, limiter, login_manager, prepare_sqlite
 from shop_app.jobs.alarm import Alarm
 from shop_app.orders import views as orders
 from shop_app.orders.sandbox import SandboxProvider
@@ -34,7 +36,6 @@ from shop_app.privacy import views as privacy
 from shop_app.recsys.embedded import EmbeddedGateway
 from shop_app.recsys.gateway import RecsysGateway
 from shop_app.recsys.meter import Meter, count_calls
-from shop_app.recsys.remote import RemoteGateway
 from shop_app.site_settings import models as _site_settings_models  # noqa: F401  (as above)
 from shop_app.sync import models as _sync_models  # noqa: F401  (as above)
 from shop_app.tracking import views as tracking
@@ -63,6 +64,24 @@ POLICY = (
 FILES = frozenset({"static", "catalog.picture"})
 
 
+class _Commands(AppGroup):
+    """The shop's commands, imported when one is asked for: a web process does without the importers."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        self._import()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        self._import()
+        return super().get_command(ctx, cmd_name)
+
+    def _import(self) -> None:
+        if "prepare" not in self.commands:
+            from shop_app import cli  # noqa: PLC0415 - a second of CPU that no web process needs
+
+            cli.register(self)
+
+
 class _Sessions(SecureCookieSessionInterface):
     """Files have no session: without this they would vary by cookie, and be fetched again after every change of it."""
 
@@ -74,6 +93,7 @@ class _Sessions(SecureCookieSessionInterface):
 def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any = None) -> Flask:
     """Build the shop. `clock` and `gateway` are replaced in tests; by default they are the real ones."""
     app = Flask(__name__, static_folder="static", template_folder="templates")
+    app.cli = _Commands(app.name)
     app.config.from_mapping(_flask_config(settings))
     app.extensions["settings"] = settings
     app.extensions["clock"] = clock or SystemClock()
@@ -97,13 +117,14 @@ def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any =
     app.after_request(_wake_workers)
     app.context_processor(_template_values)
     _handle_errors(app)
-    cli.register(app)
     return app
 
 
 def _gateway(settings: Settings, clock: Clock) -> RecsysGateway:
     """The remote engine when its address is set, else the engine in this process over its own database."""
     if settings.recsys_base_url:
+        from shop_app.recsys.remote import RemoteGateway  # noqa: PLC0415 - requests, for shops with a remote engine only
+
         return RemoteGateway(
             settings.recsys_base_url,
             settings.recsys_org_id,
@@ -154,7 +175,7 @@ def _bind_extensions(app: Flask) -> None:
     db.init_app(app)
     with app.app_context():
         prepare_sqlite(db.engine)
-    migrate.init_app(app, db, directory=str(Path(__file__).parent / "migrations"))
+    Migrations(app, str(Path(__file__).parent / "migrations"))
     csrf.init_app(app)
     htmx.init_app(app)
     limiter.init_app(app)

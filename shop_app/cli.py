@@ -13,6 +13,7 @@ from typing import Any
 import click
 from flask import Flask, current_app
 from flask_migrate import upgrade
+from flask_migrate.cli import db as migrations
 from tqdm import tqdm
 
 from shop_app.analytics.services import credit_order_lines, roll_days
@@ -39,8 +40,8 @@ HAND_OVER_LIMIT = timedelta(minutes=30)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def register(app: Flask) -> None:
-    """Hang every command on `app`."""
+def register(group: click.Group) -> None:
+    """Hang every command on `group`."""
     for command in (
         env_example,
         prepare,
@@ -51,8 +52,9 @@ def register(app: Flask) -> None:
         evaluate,
         replay_events,
         simulate,
+        migrations,
     ):
-        app.cli.add_command(command)
+        group.add_command(command)
 
 
 @click.command("env-example")

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from flask import current_app
+from flask import Flask, current_app
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import LoginManager
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
 from htmx_flask import Htmx
+from limits.storage import RedisStorage
 from sqlalchemy import Column, CursorResult, DateTime, Delete, Engine, MetaData, Table, Update, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
@@ -55,8 +55,22 @@ db = SQLAlchemy(model_class=Base)
 login_manager = LoginManager()
 csrf = CSRFProtect()
 htmx = Htmx()
-migrate = Migrate(compare_type=True, render_as_batch=True)
+RedisStorage.DEPENDENCIES = {"redis": None}  # or it imports the client of Valkey, too, at every start
 limiter = Limiter(key_func=get_remote_address, headers_enabled=True)
+
+
+class Migrations:
+    """Stands for Flask-Migrate until a command about migrations asks: Alembic is a tenth of a process's start."""
+
+    def __init__(self, app: Flask, directory: str) -> None:
+        self._app, self._directory = app, directory
+        app.extensions["migrate"] = self
+
+    def __getattr__(self, name: str) -> Any:
+        from flask_migrate import Migrate  # noqa: PLC0415 - see above
+
+        Migrate(self._app, db, self._directory, compare_type=True, render_as_batch=True)  # takes this one's place
+        return getattr(self._app.extensions["migrate"], name)
 
 
 def handle(name: str) -> Any:

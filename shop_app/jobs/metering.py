@@ -46,7 +46,7 @@ def write_counts() -> int:
         with unit_of_work(db.session):
             return counts.write(taken)
     except SQLAlchemyError as error:
-        log.warning("counts_not_written", extra={"rows": len(taken), "reason": type(error).__name__})
+        log.info("counts_not_written", extra={"rows": len(taken), "reason": type(error).__name__})
         meter.put_back(taken)
         return 0
 

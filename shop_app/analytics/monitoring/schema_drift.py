@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from scipy import stats
+from shop_app.core.lazily import Lazily
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+stats = Lazily("scipy.stats")
 
 P_LIMIT = 1e-6  # tail probability below which a share has changed
 SMALLEST_SHIFT = 0.02  # shares must also move by this much: two in a hundred events

@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special, stats
+
+from shop_app.core.lazily import Lazily
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-MAD_TO_SIGMA = float(stats.norm.ppf(0.75))  # .67449: the MAD of a standard normal
+special = Lazily("scipy.special")
+
+MAD_TO_SIGMA = NormalDist().inv_cdf(0.75)  # .67449: the MAD of a standard normal
 HOURS_PER_WEEK = 168
 SMALL_COUNT = 30.0  # expected events below which the exact tail replaces the robust z
 Z_LIMIT = 5.0  # about one false alarm in 1.7 million hours of a well-behaved series

@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scipy import stats
+from shop_app.core.lazily import Lazily
 
 if TYPE_CHECKING:
     from shop_app.experiments.statistics.moments import Moments
+
+stats = Lazily("scipy.stats")
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import optimize, special, stats
+
+from shop_app.core.lazily import Lazily
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+optimize, special, stats = Lazily("scipy.optimize"), Lazily("scipy.special"), Lazily("scipy.stats")
 
 GRID_POINTS = 240  # Gauss–Legendre nodes over the continuation region: bounds change below 1e-6 beyond this
 WIDEST_BOUND = 9.0  # z where the normal tail (1e-19) is numerically nothing

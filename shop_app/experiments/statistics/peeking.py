@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
+from shop_app.core.lazily import Lazily
 from shop_app.experiments.statistics.group_sequential import Spending, bounds
 from shop_app.experiments.statistics.sequences import half_width, mixture_scale
+
+stats = Lazily("scipy.stats")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from enum import StrEnum
 
-from scipy import optimize, stats
+from shop_app.core.lazily import Lazily
+
+optimize, stats = Lazily("scipy.optimize"), Lazily("scipy.stats")
 
 
 class ProportionMethod(StrEnum):

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special, stats
 
+from shop_app.core.lazily import Lazily
 from shop_app.experiments.statistics.multiplicity import holm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+special, stats = Lazily("scipy.special"), Lazily("scipy.stats")
 
 SRM_ALPHA = 0.001  # p below this is a mismatch (GrowthBook's default)
 SMALLEST_ARM = 8  # fewer expected units per arm than this is too few to judge (GrowthBook's default)

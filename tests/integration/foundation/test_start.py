@@ -1,0 +1,61 @@
+"""How a shop starts: nothing heavy in a web process, and no preparing when there is nothing to prepare."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from flask_migrate import upgrade
+
+import run
+from shop_app.app import create_app
+from shop_app.config import Settings
+from shop_app.core.unit_of_work import unit_of_work
+from shop_app.extensions import db
+from shop_app.sync.filling import end_filling, start_filling
+from tests.conftest import NOW
+
+HEAVY = ("scipy.stats", "pyarrow", "alembic", "requests", "pandas", "lightgbm", "onnxruntime", "valkey", "pytest")
+
+
+def test_importing_the_web_app_leaves_heavy_libraries_alone(tmp_path: Path) -> None:
+    code = f"import sys, shop_app.wsgi; print([name for name in {HEAVY!r} if name in sys.modules])"
+    env = {"SECRET_KEY": "x" * 40, "DATABASE_URL": f"sqlite:///{tmp_path}/shop.sqlite3", "VAR_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=run.ROOT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_filled_shop_with_today_s_tables_is_not_prepared_again(settings: Settings, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/first.sqlite3"
+    env = {"DATABASE_URL": url}
+    settings = Settings(secret_key=settings.secret_key, database_url=url, redis_url=settings.redis_url)
+    looks = [run._is_prepared(env)]
+    app = create_app(settings, gateway=object())
+    with app.app_context():
+        upgrade()
+        looks.append(run._is_prepared(env))
+        assert start_filling("", "demo", NOW)
+        looks.append(run._is_prepared(env))
+        end_filling(NOW)
+        looks.append(run._is_prepared(env))
+        with unit_of_work(db.session):
+            db.session.execute(db.text("UPDATE alembic_version SET version_num = '0001'"))
+        looks.append(run._is_prepared(env))
+        db.session.remove()
+        db.engine.dispose()
+
+    assert looks == [False, False, False, True, False]
+
+
+@pytest.mark.parametrize("url", ["postgresql+psycopg://somebody@127.0.0.1/shop", "sqlite:///nowhere/shop.sqlite3"])
+def test_any_doubt_is_left_to_the_command(url: str) -> None:
+    assert not run._is_prepared({"DATABASE_URL": url})
+
+
+def test_a_file_that_is_no_database_is_left_to_the_command(tmp_path: Path) -> None:
+    (tmp_path / "shop.sqlite3").write_text("this is not a database, only its name says so " * 40, encoding="utf-8")
+
+    assert not run._is_prepared({"DATABASE_URL": f"sqlite:///{tmp_path}/shop.sqlite3"})
