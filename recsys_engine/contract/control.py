@@ -109,13 +109,17 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Decide:
-    """What to choose between, for whom and where. Explicit ids may name inactive policies."""
+    """What to choose between, for whom and where. Explicit ids may name inactive policies.
+
+    ``exploration_floor`` is the share of draws spread evenly over all policies (above 0, at most 1; None: 0.01).
+    """
 
     surface: str
     context: Mapping[str, str] | None = None
     candidate_policy_ids: tuple[str, ...] = ()
     algorithm: str | None = None
     user_id: str | None = None
+    exploration_floor: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

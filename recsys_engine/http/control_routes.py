@@ -34,6 +34,7 @@ class DecideSchema(NamespacedSchema):
     candidate_policy_ids = words(100, allow_none=True)
     algorithm = fields.String(allow_none=True)
     user_id = fields.String(allow_none=True)
+    exploration_floor = StrictFloat(allow_none=True)
 
 
 class RewardSchema(NamespacedSchema):
@@ -49,6 +50,7 @@ class BanditRecommendSchema(RecommendSchema):
 
     candidate_policy_ids = words(100, allow_none=True)
     algorithm = fields.String(allow_none=True)
+    exploration_floor = StrictFloat(allow_none=True)
 
 
 def list_rules(call: Call) -> Any:
@@ -212,6 +214,7 @@ def decide(call: Call) -> Any:
         tuple(body.get("candidate_policy_ids") or ()),
         body.get("algorithm"),
         body.get("user_id") or None,
+        body.get("exploration_floor"),
     )
     choice, _ = call.engine().bandit.decide(ask, call.request_id)
     return _choice_json(choice)
@@ -259,6 +262,7 @@ def bandit_recommend(call: Call) -> Any:
         tuple(extra.get("candidate_policy_ids") or ()),
         extra.get("algorithm"),
         request.user_id,
+        extra.get("exploration_floor"),
     )
     answer, choice = call.engine().recommend_by_bandit(request, ask)
     body = recommendations_json(replace(answer, trace=None))

@@ -44,14 +44,14 @@ class Bandit:
         self._user_hash = user_hash
         self._holdout_share = holdout_share
 
-    def decide(self, ask: Decide, seed: str) -> tuple[PolicyChoice, Policy]:
+    def decide(self, ask: Decide, seed: str, *, decision_id: str | None = None) -> tuple[PolicyChoice, Policy]:
         """Draw a policy and store the decision with its exact propensity.
 
         Held-out shoppers (sticky per user and surface) get the best policy so far, variant ``control``. Raises
         ``policy_not_found`` when nothing is eligible.
         """
         eligible = self._eligible(ask)
-        algorithm = _algorithm(ask.algorithm)
+        settings = _settings(ask)
         bucket = bucket_key(ask.context)
         now_us = to_us(self._now())
         window_us = REWARD_WINDOW // timedelta(microseconds=1)
@@ -59,13 +59,13 @@ class Bandit:
             sums = bandit_store.arm_sums(connection, tenant, ask.surface, bucket, now_us - window_us)
             known = {one.policy_id: one for one in sums}
             arms = [_arm(policy_id, known.get(policy_id)) for policy_id in eligible]
-            drawn = choose_arm(arms, BanditSettings(algorithm), Random(seed))
+            drawn = choose_arm(arms, settings, Random(seed))
             held = bool(ask.user_id) and is_held_out(ask.user_id or "", salt=ask.surface, share=self._holdout_share)
             policy_id = drawn.empirical_best if held else drawn.arm_id
             choice = PolicyChoice(
-                decision_id=str(uuid4()),
+                decision_id=self._free_id(connection, tenant, decision_id),
                 policy_id=policy_id,
-                algorithm=algorithm.value,
+                algorithm=settings.algorithm.value,
                 surface=ask.surface,
                 bucket_key=bucket,
                 propensity=1.0 if held else drawn.propensity,
@@ -108,6 +108,12 @@ class Bandit:
             bandit_store.write_reward(connection, tenant, values, counts=in_time)
         return True
 
+    @staticmethod
+    def _free_id(connection: Connection, tenant: int, wanted: str | None) -> str:
+        if wanted and bandit_store.one_bandit_decision(connection, tenant, wanted) is None:
+            return wanted
+        return str(uuid4())
+
     def _eligible(self, ask: Decide) -> dict[str, Policy]:
         policies = {policy.policy_id: policy for policy in self._policies()}
         if ask.candidate_policy_ids:
@@ -130,6 +136,16 @@ class Bandit:
             "user_hash": self._user_hash(ask.user_id) if ask.user_id else None,
             "served_us": now_us,
         }
+
+
+def _settings(ask: Decide) -> BanditSettings:
+    algorithm = _algorithm(ask.algorithm)
+    if ask.exploration_floor is None:
+        return BanditSettings(algorithm)
+    if not 0 < ask.exploration_floor <= 1:
+        message = "exploration_floor must lie above 0 and not above 1"
+        raise ContractError("invalid_exploration_floor", message, {"field": "exploration_floor"})
+    return BanditSettings(algorithm, epsilon=ask.exploration_floor)
 
 
 def _algorithm(name: str | None) -> Algorithm:

@@ -167,10 +167,15 @@ class Engine:
         return self.serve(replace(request, k=min(request.k, max(len(candidates), 1))), candidates).answer
 
     def recommend_by_bandit(self, request: RecommendRequest, ask: Decide) -> tuple[Recommendations, PolicyChoice]:
-        """A list by the policy the bandit draws; the request's own overrides still beat the policy's knobs."""
+        """A list by the policy the bandit draws; the request's own overrides still beat the policy's knobs.
+
+        The decision goes by the answer's request id, so that whoever knows the list can reward it; by one of its own
+        when the caller used that id before.
+        """
         check_request(request)
-        choice, policy = self.bandit.decide(ask, request.request_id or new_id())
-        return self.serve(request, policy=policy.knobs).answer, choice
+        request_id = request.request_id or new_id()
+        choice, policy = self.bandit.decide(ask, request_id, decision_id=request_id)
+        return self.serve(replace(request, request_id=request_id), policy=policy.knobs).answer, choice
 
     def explain_missing(self, request: RecommendRequest, item_id: str) -> MissingVerdict:
         """At which stage an item falls out of this request's list, and why; or the rank it gets."""

@@ -65,3 +65,32 @@ class ExperimentUnit(Base):
     looks_back_to: Mapped[datetime] = mapped_column(UtcDateTime)  # start of the pre-period for CUPED
     device: Mapped[str] = mapped_column(String(10), default="")
     is_mixed: Mapped[bool] = mapped_column(default=False)
+
+
+class BanditRun(Base):
+    """A bandit on one slot: which policies it chooses among, since when, and why it ended.
+
+    `policies` are ids of the recommender's policies; the first is the incumbent and sets nothing, so that a slot
+    without a bandit is ranked as the incumbent ranks. `guardrails` and `watches` as in `Experiment`; `planned_units`
+    counts answers that were seen. `last_event_id`: clicks up to this tracked event were rewarded.
+    """
+
+    __tablename__ = "bandit_run"
+    __table_args__ = (Index("ix_bandit_run_slot", "slot", "ended_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slot: Mapped[str] = mapped_column(String(80))
+    policies: Mapped[list[str]] = mapped_column(JSON)
+    guardrails: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    planned_units: Mapped[int]
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    started_by: Mapped[str] = mapped_column(String(80))
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_because: Mapped[str] = mapped_column(String(300), default="")
+    last_event_id: Mapped[int] = mapped_column(default=0)
+    watches: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+    @property
+    def key(self) -> str:
+        """How its events name it."""
+        return f"bandit-{self.id}"

@@ -20,6 +20,7 @@ DELIVER = Task("deliver", "shop_app.jobs.delivery.deliver", every=timedelta(seco
 SUMMARISE = Task("summarise", "shop_app.jobs.analytics.summarise", every=timedelta(seconds=20))
 ALERTS = Task("alerts", "shop_app.jobs.analytics.watch", every=timedelta(minutes=5))
 EXPERIMENTS = Task("experiments", "shop_app.jobs.experiments.watch", every=timedelta(minutes=1))
+BANDITS = Task("bandits", "shop_app.jobs.experiments.watch_bandits", every=timedelta(seconds=30))
 SETTLE_PAYMENTS = Task("settle_payments", "shop_app.jobs.payments.settle", every=timedelta(minutes=1))
 RECONCILE = Task("reconcile", "shop_app.jobs.reconciliation.reconcile", every=timedelta(minutes=5))
 FORGET = Task("forget", "shop_app.jobs.privacy.forget", every=timedelta(seconds=15))
@@ -27,7 +28,7 @@ RETAIN = Task("retain", "shop_app.jobs.privacy.retain", every=timedelta(minutes=
 CANARY = Task("canary", "shop_app.jobs.canary.probe", every=timedelta(minutes=2))
 TIDY_COUNTS = Task("tidy_counts", "shop_app.jobs.metering.tidy", every=timedelta(minutes=20))
 TASKS: tuple[Task, ...] = (
-    DELIVER, SUMMARISE, ALERTS, EXPERIMENTS, SETTLE_PAYMENTS, RECONCILE, FORGET, RETAIN, CANARY, TIDY_COUNTS,
+    DELIVER, SUMMARISE, ALERTS, EXPERIMENTS, BANDITS, SETTLE_PAYMENTS, RECONCILE, FORGET, RETAIN, CANARY, TIDY_COUNTS,
 )  # fmt: skip
 
 

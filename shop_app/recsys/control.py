@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from recsys_engine.contract import RecommendRequest
+from recsys_engine.contract import Recommendations, RecommendRequest
 from recsys_engine.contract.control import (
     AuditedDecision,
     AuditQuery,
@@ -97,6 +97,15 @@ class RecsysControl(Protocol):
 
     def decide(self, ask: Decide) -> PolicyChoice:
         """Draw a policy; the decision is stored with its propensity."""
+
+    def recommend_by_policy(
+        self, request: RecommendRequest, policy_ids: Sequence[str], *, exploration_floor: float | None = None
+    ) -> tuple[Recommendations, PolicyChoice]:
+        """A list by one of these policies, drawn by what each has earned on the surface, `exploration_floor` of them
+        evenly.
+
+        The answer's ``request_id`` is the decision's id, to be rewarded by.
+        """
 
     def reward(self, decision_id: str, reward: float, source_event_id: str) -> bool:
         """Report what a decision earned; False when it was known already."""

@@ -146,6 +146,14 @@ class EmbeddedControl:
         with self._open() as engine:
             return engine.bandit.decide(ask, str(uuid4()))[0]
 
+    def recommend_by_policy(
+        self, request: RecommendRequest, policy_ids: Sequence[str], *, exploration_floor: float | None = None
+    ) -> tuple[Recommendations, PolicyChoice]:
+        surface, user = request.context.surface, request.user_id
+        ask = Decide(surface, {}, tuple(policy_ids), user_id=user, exploration_floor=exploration_floor)
+        with self._open() as engine:
+            return engine.recommend_by_bandit(request, ask)
+
     def reward(self, decision_id: str, reward: float, source_event_id: str) -> bool:
         with self._open() as engine:
             return engine.bandit.reward(decision_id, reward, source_event_id)

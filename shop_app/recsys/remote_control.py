@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from recsys_engine.contract import RecommendRequest
+from recsys_engine.contract import Recommendations, RecommendRequest
 from recsys_engine.contract.control import (
     AuditedDecision,
     AuditQuery,
@@ -24,6 +24,7 @@ from recsys_engine.contract.control import (
 )
 from recsys_engine.contract.control_decoding import control_from, segment_from
 from recsys_engine.contract.control_schemas import control_json
+from recsys_engine.contract.decoding import recommendations_from
 from recsys_engine.contract.encoding import moment_text, request_json
 from shop_app.recsys import base_server
 from shop_app.recsys.gateway import RecsysUnavailable
@@ -163,6 +164,27 @@ class RemoteControl:
         answer = self._send("POST", "/v1/bandit/decide", body, is_repeatable=False)
         with readable():
             return control_from(PolicyChoice, {**answer, "empirical_best": answer["explain"]["emp_best"]})
+
+    def recommend_by_policy(
+        self, request: RecommendRequest, policy_ids: Sequence[str], *, exploration_floor: float | None = None
+    ) -> tuple[Recommendations, PolicyChoice]:
+        drawn = {"candidate_policy_ids": list(policy_ids), "exploration_floor": exploration_floor}
+        body = {**request_json(request), **drawn}
+        answer = self._send("POST", "/v1/bandit/recommendations", body, is_repeatable=False)
+        with readable():
+            choice = PolicyChoice(
+                decision_id=answer["decision_id"],
+                policy_id=answer["chosen_policy_id"],
+                algorithm=answer["algorithm"],
+                surface=request.context.surface,
+                bucket_key=answer["bandit_bucket"],
+                propensity=answer["propensity"],
+                explore=answer["explore"],
+                empirical_best=answer["bandit_explain"]["emp_best"],
+                experiment=answer.get("bandit_experiment"),
+                variant=answer.get("bandit_variant"),
+            )
+            return recommendations_from(answer, choice.decision_id), choice
 
     def reward(self, decision_id: str, reward: float, source_event_id: str) -> bool:
         if self._is_base:

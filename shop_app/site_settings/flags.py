@@ -25,7 +25,7 @@ class Flag(StrEnum):
 SENTENCES: Mapping[str, str] = {
     Flag.RECOMMENDER: "Lists come from the recommender. Off: best sellers everywhere; events go on being collected.",
     Flag.PERSONALISATION: "Lists know who is looking. Off: everybody is a stranger, whatever they agreed to.",
-    Flag.EXPLORATION: "A share of places goes to lesser known products. Off: nothing is tried out anywhere.",
+    Flag.EXPLORATION: "A share of places goes to lesser known products. Off: nothing is tried out, bandits rest.",
     Flag.EXPERIMENTS: "Running experiments show their variants. Off: everybody gets the control and nobody new counts.",
 }
 SURFACES = tuple(dict.fromkeys(slot.partition(".")[0] for slot in SLOTS))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +37,19 @@ def update(key: str, values: dict[str, Any], *, expected_version: int, actor: st
     return row
 
 
+def keep(key: str, changes: Mapping[str, Any], *, actor: str, now: datetime) -> None:
+    """Note something every list must know, without a version to be named and without a trace in the audit trail.
+
+    `changes` go over the stored values; None takes a value away.
+    """
+    first = {"key": key, "values": {}, "version": 0, "updated_at": now, "updated_by": actor}
+    db.session.execute(insert_into(SiteSetting).values(first).on_conflict_do_nothing())
+    locked = select(SiteSetting).where(SiteSetting.key == key).with_for_update()
+    row = db.session.scalars(locked.execution_options(populate_existing=True)).one()
+    row.values = {name: value for name, value in {**row.values, **changes}.items() if value is not None}
+    row.version, row.updated_at, row.updated_by = row.version + 1, now, actor
+
+
 def audit_engine(
     *,
     actor: str,
@@ -49,11 +63,7 @@ def audit_engine(
 
     The settings lie at the recommender; here a version goes up, so that no answer from before is repeated.
     """
-    first = {"key": ENGINE_KEY, "values": {}, "version": 0, "updated_at": now, "updated_by": actor}
-    db.session.execute(insert_into(SiteSetting).values(first).on_conflict_do_nothing())
-    locked = select(SiteSetting).where(SiteSetting.key == ENGINE_KEY).with_for_update()
-    row = db.session.scalars(locked.execution_options(populate_existing=True)).one()
-    row.version, row.updated_at, row.updated_by = row.version + 1, now, actor
+    keep(ENGINE_KEY, {}, actor=actor, now=now)
     audit(actor=actor, action=action, subject=subject[:200], before=before, after=after, now=now)
 
 

@@ -1,17 +1,19 @@
 """Filling a slot: ask the recommender within a deadline, else show what it said lately, else what sells."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as DeadlineMissed
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 
 from recsys_engine.contract import Constraints, Context, Overrides, Recommendations, RecommendRequest
 from recsys_engine.contract.limits import MAX_K
 from shop_app.catalog.queries import ProductCard, best_sellers, cards, top_tags
 from shop_app.core.shopper import Shopper
-from shop_app.recsys.gateway import RecsysError, RecsysGateway
+from shop_app.experiments.bandits import FLOOR
+from shop_app.recsys.gateway import RecsysError, RecsysGateway, RecsysRejected
 from shop_app.site_settings.defaults import SlotSettings
 from shop_app.widgets.memory import SETTLED, AnswerMemory, Pulse, Question
 from shop_app.widgets.queries import category_of
@@ -55,7 +57,7 @@ class Recommender:
     """Whom to ask and for how long, and what was answered before. `gateway` is None when there is none.
 
     Switched off it is neither asked nor repeated; `explores` false keeps it from trying anything out. `version` grows
-    with every change of its settings, the last one at `changed_at`.
+    with every change of its settings, the last one at `changed_at`. With `policies` its bandit draws one an answer.
     """
 
     gateway: RecsysGateway | None
@@ -65,6 +67,7 @@ class Recommender:
     explores: bool = True
     version: int = 0
     changed_at: datetime | None = None
+    policies: tuple[str, ...] = ()
 
     def is_settled(self, now: datetime) -> bool:
         """Whether a list asked for now follows the settings of `version` in every process."""
@@ -79,6 +82,7 @@ class _Listed:
     source: str
     reason: str = ""
     is_hit: bool = False
+    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +141,15 @@ def fill(
     request = request_for(settings, shopper, visit, needs, explores=recommender.explores)
     listed = _listed(question, request, recommender, now)
     shown = cards(_wanted_ids(listed, request), needs.category)[: settings.k]
-    if listed.answer and shown and listed.source == "model" and not listed.is_hit and not needs.is_steered:
+    if listed.answer and shown and listed.source == "model" and not (listed.is_hit or needs.is_steered):
         is_settled = recommender.is_settled(now) and (visit.pulse is None or visit.pulse.is_settled(now))
+        is_settled = is_settled and not recommender.policies
         recommender.memory.keep(question, listed.answer, now, may_repeat=is_settled)
     stands_in = not shown and settings.is_on and settings.has_fallback and not needs.is_steered
     if stands_in:
         shown = _stand_in(settings.k, visit, needs, now.date())
     is_models = bool(shown) and not stands_in and listed.source == "model"
+    bucket = listed.policy if is_models and listed.policy else arm.variant
     return Widget(
         slot=slot.name,
         surface=slot.surface,
@@ -159,8 +165,8 @@ def fill(
         is_steerable=slot.is_steerable,
         is_steered=needs.is_steered,
         steering=top_tags(needs.category, limit=MOST_STEERING_TAGS) if slot.is_steerable else (),
-        experiment=arm.experiment,
-        bucket=arm.variant,
+        experiment=arm.experiment if bucket else "",
+        bucket=bucket,
     )
 
 
@@ -183,12 +189,13 @@ def _listed(question: Question, request: RecommendRequest, recommender: Recommen
     """The answer of moments ago, else a fresh one, else the last good one."""
     if not (question.settings.is_on and recommender.is_on):
         return _Listed(None, "none", "off")
-    repeated = None if question.needs.is_steered else recommender.memory.repeat(question, now)
+    is_own = question.needs.is_steered or bool(recommender.policies)
+    repeated = None if is_own else recommender.memory.repeat(question, now)
     if repeated:
         return _Listed(repeated, "model", is_hit=True)
-    answer, trouble = _ask(recommender.gateway, request, recommender.deadline_s)
+    answer, policy, trouble = _ask(recommender, request)
     if answer:
-        return _Listed(answer, "model")
+        return _Listed(answer, "model", policy=policy)
     older = None if question.needs.is_steered else recommender.memory.last_good(question, now)
     return _Listed(older, "cached" if older else "none", trouble)
 
@@ -250,27 +257,45 @@ def _in_view(needs: Needs, visit: Visit, anchor: Anchor) -> tuple[str, ...]:
     return (*((needs.item,) if needs.item else ()), *seen)
 
 
-def _ask(
-    gateway: RecsysGateway | None, request: RecommendRequest, deadline_s: float
-) -> tuple[Recommendations | None, str]:
-    """The recommender's list and no trouble, or no list and late or failed."""
+def _ask(recommender: Recommender, request: RecommendRequest) -> tuple[Recommendations | None, str, str]:
+    """The recommender's list, the policy it was drawn by, and no trouble; or no list, and late or failed."""
+    gateway = recommender.gateway
     if gateway is None:
-        return None, "failed"
+        return None, "", "failed"
+    ask = partial(_by_policy, gateway, recommender.policies) if recommender.policies else partial(_plain, gateway)
     try:
         if getattr(gateway, "is_instant", False):  # handing over to another thread would cost more than the list
-            return gateway.recommend(request), ""
-        return _in_time(gateway, request, deadline_s), ""
+            return *ask(request), ""
+        return *_in_time(ask, request, recommender.deadline_s), ""
     except DeadlineMissed:
-        log.warning("recommend_late", extra={"slot": request.context.surface, "deadline_s": deadline_s})
-        return None, "late"
+        log.warning("recommend_late", extra={"slot": request.context.surface, "deadline_s": recommender.deadline_s})
+        return None, "", "late"
     except RecsysError as error:
         log.warning("recommend_failed", extra={"slot": request.context.surface, "error": type(error).__name__})
-        return None, "failed"
+        return None, "", "failed"
 
 
-def _in_time(gateway: RecsysGateway, request: RecommendRequest, deadline_s: float) -> Recommendations:
+Drawn = tuple[Recommendations, str]
+"""A list and the policy it was drawn by; empty text without a bandit."""
+
+
+def _plain(gateway: RecsysGateway, request: RecommendRequest) -> Drawn:
+    return gateway.recommend(request), ""
+
+
+def _by_policy(gateway: RecsysGateway, policies: Sequence[str], request: RecommendRequest) -> Drawn:
+    """A policy that was deleted at the recommender meanwhile is no reason to show no list."""
+    try:
+        answer, choice = gateway.control.recommend_by_policy(request, policies, exploration_floor=FLOOR)
+    except RecsysRejected as error:
+        log.warning("bandit_refused", extra={"slot": request.context.surface, "code": error.code})
+        return _plain(gateway, request)
+    return answer, choice.policy_id
+
+
+def _in_time(ask: Callable[[RecommendRequest], Drawn], request: RecommendRequest, deadline_s: float) -> Drawn:
     """Ask in another thread and wait no longer than the deadline. Raises DeadlineMissed and what the gateway raises."""
-    waiting: Future[Recommendations] = _pool.submit(gateway.recommend, request)
+    waiting: Future[Drawn] = _pool.submit(ask, request)
     try:
         return waiting.result(deadline_s)
     finally:

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from shop_app.catalog.queries import ProductCard
 from shop_app.catalog.recent import recent_skus
 from shop_app.core.errors import InvalidInput, NotFound
+from shop_app.experiments.bandits import active_bandit
 from shop_app.experiments.queries import assignment
 from shop_app.site_settings.flags import Flag, is_on
 from shop_app.site_settings.queries import shown_slot
@@ -88,6 +89,7 @@ def _filled(name: str, needs: Needs, k: int) -> Widget:
     shopper = current_shopper() if is_on(Flag.PERSONALISATION) else current_shopper().as_stranger()
     assigned = assignment(name, shopper) if is_on(Flag.EXPERIMENTS) else None
     wanted = shown_slot(name)
+    bandit = active_bandit(name) if assigned is None and is_on(Flag.EXPLORATION) else None
     if assigned:
         wanted = replace(wanted, **assigned.changes)
     engine = engine_settings()
@@ -105,7 +107,8 @@ def _filled(name: str, needs: Needs, k: int) -> Widget:
             explores=is_on(Flag.EXPLORATION),
             version=engine.version,
             changed_at=engine.updated_at,
+            policies=bandit.policies if bandit else (),
         ),
         now=current_app.extensions["clock"].now(),
-        arm=Arm(assigned.experiment, assigned.variant) if assigned else Arm(),
+        arm=Arm(assigned.experiment, assigned.variant) if assigned else Arm(bandit.key if bandit else ""),
     )

@@ -261,3 +261,20 @@ def test_a_missing_item_is_explained(shop, item, constraints, verdict):
 
 def test_presets_are_the_recipes_own(shop):
     assert 0 <= shop.control.presets()["mmr_presets"]["home"] <= 1
+
+
+def test_a_list_by_a_policy_is_rewarded_by_its_own_id(shop):
+    shop.control.put_policies([Policy("plain", "Plain", True), Policy("short", "Short", True, {"brand_cap": 1})])
+
+    answer, choice = shop.control.recommend_by_policy(RecommendRequest("u_1", 5, Context("home")), ["short"])
+
+    assert (choice.policy_id, choice.propensity, choice.surface) == ("short", 1.0, "home")
+    assert answer.request_id == choice.decision_id
+    assert [item.rank for item in answer.items] == list(range(1, len(answer.items) + 1))
+    assert shop.control.reward(answer.request_id, 1.0, "click-1") is True
+    with pytest.raises(RecsysRejected) as refused:
+        shop.control.recommend_by_policy(RecommendRequest("u_1", 5, Context("home")), ["nobody"])
+    assert refused.value.code == "policy_not_found"
+    with pytest.raises(RecsysRejected) as too_much:
+        shop.control.recommend_by_policy(RecommendRequest("u_1", 5, Context("home")), ["short"], exploration_floor=1.5)
+    assert too_much.value.code == "invalid_exploration_floor"

@@ -2,6 +2,7 @@
 
 from shop_app.admin.views import (
     alerts,
+    bandits,
     bounds,
     delivery,
     differences,
@@ -27,6 +28,7 @@ from shop_app.admin.views.base import bp
 
 __all__ = [
     "alerts",
+    "bandits",
     "bounds",
     "bp",
     "delivery",

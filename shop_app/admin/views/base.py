@@ -58,13 +58,15 @@ NAVIGATION: tuple[tuple[str, tuple[NavLink, ...]], ...] = (
             NavLink("admin.overrides", "Overrides"),
             NavLink("admin.segments", "Segments", ("admin.segment", "admin.profile")),
             NavLink("admin.ranking", "Ranking", ("admin.change_ranking", "admin.restore_ranking")),
-            NavLink("admin.policies", "Bandit policies", ("admin.policy",)),
             NavLink("admin.event_types", "Event weights"),
         ),
     ),
     (
         "Prove",
-        (NavLink("admin.experiments", "Experiments", ("admin.experiment", "admin.new_experiment")),),
+        (
+            NavLink("admin.experiments", "Experiments", ("admin.experiment", "admin.new_experiment")),
+            NavLink("admin.bandits", "Bandits", ("admin.policies", "admin.policy")),
+        ),
     ),
     (
         "Serve",
