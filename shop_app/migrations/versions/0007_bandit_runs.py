@@ -1,14 +1,14 @@
 """bandits on slots
 
-Revision ID: 0006_bandit_runs
-Revises: 0005_canary_runs
+Revision ID: 0007_bandit_runs
+Revises: 0006_batches_at_once
 """
 from alembic import op
 import sqlalchemy as sa
 
 
-revision = '0006_bandit_runs'
-down_revision = '0005_canary_runs'
+revision = '0007_bandit_runs'
+down_revision = '0006_batches_at_once'
 branch_labels = None
 depends_on = None
 
