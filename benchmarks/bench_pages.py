@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.checkouts import checkout_calls
 from benchmarks.load import Call, Load, measure
-from scripts.local_shop import LocalShop, free_port, local_shop, wait_until_up
+from scripts.local_shop import LocalShop, consenting_cookie, free_port, local_shop, wait_until_up
 
 WORKERS, THREADS = 2, 4
 CHECKOUTS = 240
@@ -75,7 +75,7 @@ def _checkout(shop: LocalShop, bare_port: int, options: argparse.Namespace) -> t
 
 def _cases(shop: LocalShop) -> dict[str, list[Call]]:
     skus = _skus(shop)
-    cookie = (("Cookie", _consenting_cookie(shop)),)
+    cookie = (("Cookie", consenting_cookie(shop.url)),)
     return {
         "home": [Call("/", headers=cookie)],
         "product page": [Call(path, headers=cookie) for path in _product_paths(shop)],
@@ -121,15 +121,6 @@ def _skus_of_listing(shop: LocalShop) -> list[str]:
 
 def _product_paths(shop: LocalShop) -> list[str]:
     return sorted(set(re.findall(r'href="(/products/[^"?]+)', _get(shop, "/w/home.trending"))))
-
-
-def _consenting_cookie(shop: LocalShop) -> str:
-    """The session cookie of a guest who agreed to everything."""
-    request = urllib.request.Request(
-        f"{shop.url}/__qa__/session", data=b"{}", headers={"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request) as response:
-        return str(response.headers["Set-Cookie"]).split(";")[0]
 
 
 def _get(shop: LocalShop, path: str) -> str:

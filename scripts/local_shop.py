@@ -51,6 +51,15 @@ def local_shop(
             yield shop
 
 
+def consenting_cookie(url: str) -> str:
+    """The session cookie of a guest who agreed to everything, for a `Cookie` header; the shop is in QA mode."""
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{url}/__qa__/session", data=b"{}", headers=headers)
+    with urllib.request.urlopen(request, timeout=20) as response:
+        cookies = [str(cookie).split(";")[0] for cookie in response.headers.get_all("Set-Cookie")]
+    return next(cookie for cookie in cookies if cookie.startswith("shop="))
+
+
 def free_port() -> int:
     """A port nobody listens on now."""
     with socket.socket() as probe:

@@ -9,10 +9,11 @@ import http.client
 import json
 import sys
 import time
-import urllib.request
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from scripts.local_shop import consenting_cookie
 
 RETRY_PAUSE_S = 0.2
 PATIENCE_S = 120
@@ -31,7 +32,7 @@ class Farm:
         self._connection: http.client.HTTPConnection | None = None
 
     def run(self, share: int, rate: float, size: int, stop: Path) -> None:
-        self._cookie = self._persist(self._consent)
+        self._cookie = self._persist(partial(consenting_cookie, self.url))
         began = time.monotonic()
         while self.told < share or not stop.exists():
             waiting = {self.event_id(self.told + n): self._event(self.told + n) for n in range(size)}
@@ -53,13 +54,6 @@ class Farm:
             "item_id": f"FAULT-{count % PRODUCTS}", "surface": "home", "widget": "top_picks", "rank": 1 + count % 20,
             "request_id": "req-fault", "recommended": True,
         }  # fmt: skip
-
-    def _consent(self) -> str:
-        """The cookie of somebody who agreed. QA mode gives it without the form."""
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/__qa__/session", data=b"{}", headers=headers)
-        with urllib.request.urlopen(request, timeout=20) as response:
-            return str(response.headers["Set-Cookie"]).split(";")[0]
 
     def _report(self, waiting: dict[str, dict[str, object]]) -> list[dict[str, str]]:
         if self._connection is None:
