@@ -24,8 +24,11 @@ from shop_app.config import Settings, example_env
 from shop_app.core.clock import Clock
 from shop_app.core.errors import InvalidInput
 from shop_app.core.unit_of_work import unit_of_work
+from shop_app.experiments import studies
 from shop_app.experiments.services import collect_exposures, stop_harmful
 from shop_app.extensions import db, limiter
+from shop_app.recsys.gateway import RecsysError, RecsysRejected
+from shop_app.recsys.operations import EvaluationCancelledError
 from shop_app.simulator.running import InProcess, OverHttp
 from shop_app.simulator.town import Plan, Town
 from shop_app.simulator.truth import TruthFile
@@ -53,6 +56,7 @@ def register(group: click.Group) -> None:
         replay_events,
         simulate,
         migrations,
+        run_studies,
     ):
         group.add_command(command)
 
@@ -202,6 +206,48 @@ def _keep_shop(app: Flask, at: datetime) -> None:
             with unit_of_work(db.session):
                 roll_days(at)
         db.session.remove()
+
+
+@click.command("run-studies")
+def run_studies() -> None:
+    """Answer what the console asked that takes minutes (evaluations, drafts in the lab), one after the other."""
+    while True:
+        with unit_of_work(db.session):
+            study = studies.take_study(_now())
+            study_id = study.id if study else None
+        if study_id is None:
+            return
+        _run_study(study_id)
+
+
+def _run_study(study_id: int) -> None:
+    """One study to its end: every progress is its own short transaction, so that the console sees it."""
+
+    def tell(done: int, total: int, step: str) -> None:
+        with unit_of_work(db.session):
+            studies.tell_progress(study_id, done, total, step, now=_now())
+
+    def is_cancelled() -> bool:
+        db.session.rollback()  # a fresh read
+        return studies.one_study(study_id).wants_cancel
+
+    status, result, problem = "failed", None, ""
+    try:
+        operations = getattr(_gateway(), "operations", None)
+        if operations is None:
+            problem = "The recommender runs elsewhere: ask it there, with python -m recsys_engine.evaluation."
+        else:
+            result = studies.answer(studies.one_study(study_id), operations, tell, is_cancelled)
+            status = "done"
+    except EvaluationCancelledError:
+        status = "cancelled"
+    except RecsysError as error:
+        problem = error.message if isinstance(error, RecsysRejected) else str(error)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the page must not wait for ever
+        problem = f"{type(error).__name__}: {error}"
+    db.session.rollback()
+    with unit_of_work(db.session):
+        studies.end_study(study_id, status, now=_now(), result=result, problem=problem)
 
 
 def _seed(scenario: str, started_at: datetime | None = None) -> None:

@@ -94,3 +94,28 @@ class BanditRun(Base):
     def key(self) -> str:
         """How its events name it."""
         return f"bandit-{self.id}"
+
+
+class Study(Base):
+    """A long question to the recommender that runs in a process of its own: an evaluation, or a draft in the lab.
+
+    `status` is waiting → running → done, failed or cancelled. `told_at` is its last sign of life.
+    """
+
+    __tablename__ = "study"
+    __table_args__ = (Index("ix_study_status", "status", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    question: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    status: Mapped[str] = mapped_column(String(10), default="waiting")
+    done: Mapped[int] = mapped_column(default=0)
+    total: Mapped[int] = mapped_column(default=100)
+    step: Mapped[str] = mapped_column(String(80), default="")
+    wants_cancel: Mapped[bool] = mapped_column(default=False)
+    result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    problem: Mapped[str] = mapped_column(String(500), default="")
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    asked_by: Mapped[str] = mapped_column(String(80))
+    told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

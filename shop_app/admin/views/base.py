@@ -66,6 +66,8 @@ NAVIGATION: tuple[tuple[str, tuple[NavLink, ...]], ...] = (
         (
             NavLink("admin.experiments", "Experiments", ("admin.experiment", "admin.new_experiment")),
             NavLink("admin.bandits", "Bandits", ("admin.policies", "admin.policy")),
+            NavLink("admin.lab", "Counterfactual lab", ("admin.lab_study", "admin.ask_lab")),
+            NavLink("admin.evaluations", "Offline evaluation", ("admin.evaluation",)),
         ),
     ),
     (
