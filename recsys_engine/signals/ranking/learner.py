@@ -49,17 +49,20 @@ class Lesson:
 
 @dataclass(frozen=True)
 class TreeRanker:
-    """LambdaMART (Burges 2010). Contributions are exact TreeSHAP values."""
+    """LambdaMART (Burges 2010), the mean of one model a seed. Contributions are exact TreeSHAP values."""
 
-    booster: Any
+    boosters: tuple[Any, ...]
 
     def scores(self, features: Floats) -> Floats:
         if not len(features):
             return np.zeros(0, np.float32)
-        return np.asarray(self.booster.predict(features, num_threads=1), np.float32)
+        return np.asarray(sum(self._asked(features)) / len(self.boosters), np.float32)
 
     def contributions(self, features: Floats) -> Any:
-        return np.asarray(self.booster.predict(features, num_threads=1, pred_contrib=True), np.float64)
+        return np.asarray(sum(self._asked(features, pred_contrib=True)) / len(self.boosters), np.float64)
+
+    def _asked(self, features: Floats, **how: bool) -> list[Any]:
+        return [booster.predict(features, num_threads=1, **how) for booster in self.boosters]
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,17 @@ class LinearRanker:
         return np.hstack([parts, np.zeros((len(parts), 1), np.float32)]).astype(np.float32)
 
 
-def learn(lessons: list[Lesson]) -> Ranker | None:
-    """A ranker from the cases in which something was bought; None when there is no such case."""
+def learn(lessons: list[Lesson], seeds: tuple[int, ...] = (SEED,)) -> Ranker | None:
+    """A ranker from the cases in which something was bought; None when there is no such case.
+
+    Trees are grown once for each seed; their mean varies less than any of them.
+    """
     parts = [_informative(lesson) for lesson in lessons if lesson.bought.any()]
     if not parts:
         return None
     features, bought, sizes = (np.concatenate(part) for part in zip(*parts, strict=True))
     names = lessons[0].candidates.names
-    return _trees(features, bought, sizes, names) or _ridge(features, bought, sizes)
+    return _trees(features, bought, sizes, (names, seeds)) or _ridge(features, bought, sizes)
 
 
 def _informative(lesson: Lesson) -> tuple[Floats, Bools, Ints]:
@@ -97,13 +103,16 @@ def _informative(lesson: Lesson) -> tuple[Floats, Bools, Ints]:
     return lesson.candidates.features[keep], lesson.bought[keep], size[hits > 0].astype(np.int64)
 
 
-def _trees(features: Floats, bought: Bools, sizes: Ints, names: tuple[str, ...]) -> Ranker | None:
+def _trees(
+    features: Floats, bought: Bools, sizes: Ints, made: tuple[tuple[str, ...], tuple[int, ...]]
+) -> Ranker | None:
     try:
         import lightgbm  # noqa: PLC0415  # an optional extra
     except ImportError:
         return None
-    data = lightgbm.Dataset(features, bought.astype(int), group=sizes, feature_name=list(names))
-    return TreeRanker(lightgbm.train(TREES, data, ROUNDS))
+    names, seeds = made
+    data = lightgbm.Dataset(features, bought.astype(int), group=sizes, feature_name=list(names), params=TREES)
+    return TreeRanker(tuple(lightgbm.train(TREES | {"seed": seed}, data, ROUNDS) for seed in seeds))
 
 
 def _ridge(features: Floats, bought: Bools, sizes: Ints) -> LinearRanker:

@@ -18,6 +18,8 @@ from recsys_engine.signals.ranking.world import Tuning, World, world_at
 
 PAST_WINDOWS = 8
 SEED = 42
+SEEDS: dict[str, tuple[int, ...]] = {}
+"""Recipes whose trees are grown several times and averaged."""
 RECIPES = ("home", "discover", "similar", "complete")
 # Before a shop has a past window to learn from, these columns decide, each relative to its best value in the list.
 UNTRAINED = {
@@ -168,7 +170,11 @@ def fit_ranking(
         for recipe, told in found.items():
             lessons[recipe] += told
         progress(step, total, f"window {step} of {len(starts)}")
-    rankers = {recipe: ranker for recipe in RECIPES if (ranker := learn(lessons[recipe])) is not None}
+    rankers = {
+        recipe: ranker
+        for recipe in RECIPES
+        if (ranker := learn(lessons[recipe], SEEDS.get(recipe, (SEED,)))) is not None
+    }
     progress(total - 1, total, "rankers")
     model = RankingModel(world_at(orders, facts, now, tuning), rankers)
     progress(total, total, "models")
