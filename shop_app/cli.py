@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 from flask import Flask, current_app
+from flask.cli import with_appcontext
 from flask_migrate import upgrade
 from flask_migrate.cli import db as migrations
 from tqdm import tqdm
@@ -28,7 +29,7 @@ from shop_app.experiments import studies
 from shop_app.experiments.services import collect_exposures, stop_harmful
 from shop_app.extensions import db, limiter
 from shop_app.recsys.gateway import RecsysError, RecsysRejected
-from shop_app.recsys.operations import EvaluationCancelledError
+from shop_app.recsys.operations import EmbeddedOperations, EvaluationCancelledError
 from shop_app.simulator.running import InProcess, OverHttp
 from shop_app.simulator.town import Plan, Town
 from shop_app.simulator.truth import TruthFile
@@ -53,6 +54,7 @@ def register(group: click.Group) -> None:
         seed,
         refit,
         evaluate,
+        embeddings,
         replay_events,
         simulate,
         migrations,
@@ -139,6 +141,38 @@ def evaluate(out: Path | None, baseline: str | None, max_drop: float) -> None:
     command += ["--namespace", settings.recsys_namespace]
     command += [part for name, path in (("--out", out), ("--baseline", baseline)) if path for part in (name, str(path))]
     sys.exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own module, arguments not from outside
+
+
+@click.group("embeddings")
+def embeddings() -> None:
+    """The sentence vectors of products; a job keeps them up to date by itself."""
+
+
+@embeddings.command("backfill")
+@with_appcontext
+def backfill_embeddings() -> None:
+    """Make every vector that is missing or stale now. Killed, it goes on where it was."""
+    with tqdm(desc="Vectors", unit=" products", mininterval=0.5) as bar:
+
+        def told(done: int, total: int, _: str) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        settled = _operations().backfill_vectors(told)
+    click.echo(f"  {settled} products settled")
+
+
+@embeddings.command("health")
+@with_appcontext
+def embedding_health() -> None:
+    """Say which vectors are missing, zero or stale; exit code 1 when a rebuild is due."""
+    found = _operations().vector_health()
+    click.echo(f"  {found.total} products, {found.own} with a vector of their own, {found.wrong} wrong ({found.model})")
+    for name, items in (("missing", found.missing), ("zero", found.zero), ("stale", found.stale)):
+        if items:
+            click.echo(f"  {name}: {', '.join(items[:ERRORS_SHOWN])}")
+    if found.needs_rebuild:
+        raise click.ClickException("a rebuild is due: flask embeddings backfill")
 
 
 @click.command("replay-events")
@@ -298,6 +332,14 @@ def _told_plainly() -> Iterator[None]:
     except InvalidInput as error:
         db.session.rollback()
         raise click.ClickException(str(error)) from error
+
+
+def _operations() -> EmbeddedOperations:
+    """The verbs that look after an embedded recommender."""
+    found: EmbeddedOperations | None = getattr(_gateway(), "operations", None)
+    if found is None:
+        raise click.ClickException("This shop's recommender is looked after where it runs.")
+    return found
 
 
 def _gateway() -> Any:

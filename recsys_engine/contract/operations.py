@@ -109,3 +109,40 @@ class DraftAnswer:
     replay_clicks: float | None
     clicks: tuple[DraftEstimate, ...] = ()
     revenue: tuple[DraftEstimate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingHealth:
+    """The state of the catalogue's vectors. ``own`` were sent by the shop; the lists name at most 100 items each.
+
+    ``wrong`` counts missing, zero and stale ones; from 5 % of the catalogue on a rebuild is due (the background job
+    does it anyway, in small steps).
+    """
+
+    model: str
+    is_sentence_model: bool
+    total: int
+    own: int
+    wrong: int
+    missing: tuple[str, ...]
+    zero: tuple[str, ...]
+    stale: tuple[str, ...]
+    needs_rebuild: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TextNeighbour:
+    """An item near another by text; ``similarity`` is the cosine. Blacklisted ones are shown here, and only here."""
+
+    item_id: str
+    similarity: float
+    is_blacklisted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FalsePair:
+    """Two items that look alike to the model but not to people."""
+
+    item_id: str
+    other_id: str
+    noted_by: str | None = None

@@ -11,6 +11,7 @@ from tempfile import NamedTemporaryFile
 from recsys_engine.service.ranking import Ranking
 from recsys_engine.signals.learned import FittedModel, fit_model
 from recsys_engine.signals.ranking.from_state import Lessons
+from recsys_engine.signals.ranking.model import Told, tell_nobody
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,10 @@ class Learning:
         if self._model is not None and self._model.version == name:
             return self._model
         return self._file.previous(name)
+
+    def fit_here(self, lessons: Lessons, now_s: float, progress: Told) -> None:
+        """Fit in this process, which has nothing else to do, and swap the file in."""
+        _fit_to_file(lessons, now_s, self._path, progress)
 
     def forget_previous(self) -> None:
         """Delete the fit before this one: it may hold what a deleted person did."""
@@ -98,9 +103,9 @@ def _read(path: Path) -> FittedModel | None:
     return model if isinstance(model, FittedModel) else None
 
 
-def _fit_to_file(lessons: Lessons, now_s: float, path: Path) -> None:
+def _fit_to_file(lessons: Lessons, now_s: float, path: Path, progress: Told = tell_nobody) -> None:
     os.nice(5)
-    model = fit_model(lessons, now_s)
+    model = fit_model(lessons, now_s, progress)
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=path.parent, prefix=path.stem, delete=False) as file:
         pickle.dump(model, file, protocol=pickle.HIGHEST_PROTOCOL)

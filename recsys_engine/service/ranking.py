@@ -36,6 +36,7 @@ from recsys_engine.stages.scoring import LinearRanker
 NO_OVERRIDES = Overrides()
 UNSTEERED = Steer()
 SURFACES_KEPT = 256
+SIMILAR_SURFACES = ("pdp", "pdp.similar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class Ranking:
             "session_sequence": PairSource("session_sequence", state.sequence),
             "bought_together": PairSource("bought_together", state.basket),
         }
-        content = ContentSource()
+        content = self._content = ContentSource()
+        self._pairs_of: object = None
         popularity = PopularitySource(state)
         self.learned = LearnedSource(state)
         self.guardrails = Guardrails(state)
@@ -99,6 +101,8 @@ class Ranking:
         self.guardrails.rules = stored.guardrails
         query = build_query(self._state, request, settings, now_s)
         limits = build_limits(self._state, query, request.constraints)
+        if stored.not_alike or self._content.not_alike:
+            limits = self._without_false_neighbours(limits, query, stored)
         job = Job(
             query,
             self._plan(settings),
@@ -111,6 +115,18 @@ class Ranking:
         outcome = recommend(job) if candidates is None else self._rerank(job, candidates)
         answer = self._answer(request, request_id, stored.digest, (query, outcome, steer, limits))
         return Served(answer, outcome, query, limits)
+
+    def _without_false_neighbours(self, limits: Limits, query: Query, stored: StoredSettings) -> Limits:
+        """A list of similar items leaves out what people said is not like the product in view."""
+        if self._pairs_of is not stored:
+            index = self._state.catalog.index
+            named = {item: [index[o] for o in others if o in index] for item, others in stored.not_alike.items()}
+            self._content.not_alike = {index[item]: others for item, others in named.items() if item in index}
+            self._pairs_of = stored
+        others = self._content.not_alike.get(query.view_item, ())
+        if not others or query.surface not in SIMILAR_SURFACES:
+            return limits
+        return replace(limits, excluded=np.concatenate([limits.excluded, np.array(others, np.int64)]))
 
     def effective(
         self, request: RecommendRequest, stored: StoredSettings, layers: Sequence[Mapping[str, Any]]

@@ -23,6 +23,7 @@ from recsys_engine.store.documents import Document
 EVENT_TYPE = "event_type"
 CATEGORY_PACE = "category_pace"
 GUARDRAIL = "guardrail"
+FALSE_PAIR = "false_pair"
 _NO_DOCUMENTS: Mapping[str, Mapping[str, Document]] = MappingProxyType({})
 
 
@@ -35,6 +36,8 @@ class StoredSettings:
     text: str = "[]"
     type_weights: Mapping[int, float] = field(default_factory=lambda: DEFAULT_TYPE_WEIGHTS)
     guardrails: tuple[Guardrail, ...] = DEFAULT_GUARDRAILS
+    not_alike: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Item id → ids of the items people said are not like it."""
 
     def of_kind(self, kind: str) -> Mapping[str, Document]:
         return self.by_kind.get(kind, {})
@@ -47,7 +50,9 @@ def settings_from(found: list[Document]) -> StoredSettings:
         by_kind.setdefault(document.kind, {})[document.key] = document
     text = json.dumps([[d.kind, d.key, d.body] for d in found], sort_keys=True)
     settings = StoredSettings(by_kind, blake2b(text.encode(), digest_size=4).hexdigest(), text)
-    return replace(settings, type_weights=type_weights(settings), guardrails=guardrails(settings))
+    return replace(
+        settings, type_weights=type_weights(settings), guardrails=guardrails(settings), not_alike=_not_alike(settings)
+    )
 
 
 def settings_from_text(text: str) -> StoredSettings:
@@ -96,6 +101,15 @@ def half_lives_ms(settings: StoredSettings) -> dict[int, int]:
         config.type: round((config.half_life_days or FALLBACK_HALF_LIFE_DAYS) * DAY_MS)
         for config in event_types(settings)
     }
+
+
+def _not_alike(settings: StoredSettings) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for document in settings.of_kind(FALSE_PAIR).values():
+        one, other = document.body["item_id"], document.body["other_id"]
+        found[one] = (*found.get(one, ()), other)
+        found[other] = (*found.get(other, ()), one)
+    return found
 
 
 def category_pace(settings: StoredSettings) -> dict[str, float]:

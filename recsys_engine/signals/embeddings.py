@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,14 +38,24 @@ class SentenceEmbedder:
     """
 
     def __init__(self, model: str, name: str, *, threads: int = 1) -> None:
+        self.name = name
+        self._model = model
+        self._threads = threads
+
+    @cached_property
+    def _session(self) -> Any:
+        """Opened with the first text: it takes a moment and 100 MB, and most looks find nothing to do."""
         import onnxruntime  # noqa: PLC0415  # an optional extra, and 80 MB
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        self.name = name
+        options.intra_op_num_threads = options.inter_op_num_threads = self._threads
+        return onnxruntime.InferenceSession(self._model, options, providers=["CPUExecutionProvider"])
 
     def embed(self, texts: Sequence[str]) -> Vectors:
+        distinct = dict.fromkeys(texts)
+        if len(distinct) < len(texts):  # a grocer has thousands of products of one name
+            known = dict(zip(distinct, self.embed(list(distinct)), strict=True))
+            return np.array([known[text] for text in texts], np.float32)
         ids = [token_ids(text, longest=LONGEST) for text in texts]
         out = np.zeros((len(texts), WIDTH), np.float32)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))

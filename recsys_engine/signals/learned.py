@@ -12,7 +12,7 @@ from recsys_engine.contract.entities import EventType
 from recsys_engine.domain import NO_ITEM, FloatArray, IntArray, Query
 from recsys_engine.signals.histories import TS_MS
 from recsys_engine.signals.ranking.from_state import Lessons, histories_from
-from recsys_engine.signals.ranking.model import Ranked, RankingModel, fit_ranking
+from recsys_engine.signals.ranking.model import Ranked, RankingModel, Told, fit_ranking, tell_nobody
 from recsys_engine.signals.ranking.shoppers import Histories
 from recsys_engine.signals.state import LiveState
 
@@ -42,9 +42,9 @@ class FittedModel:
     version: str = ""
 
 
-def fit_model(lessons: Lessons, now_s: float) -> FittedModel:
+def fit_model(lessons: Lessons, now_s: float, progress: Told = tell_nobody) -> FittedModel:
     """Fit on everything in `lessons`, taken to be known at `now_s`."""
-    ranking = fit_ranking(lessons.orders, lessons.facts, round(now_s))
+    ranking = fit_ranking(lessons.orders, lessons.facts, round(now_s), progress=progress)
     return FittedModel(ranking, lessons.item_ids, lessons.user_ids, uuid4().hex)
 
 

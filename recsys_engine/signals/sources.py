@@ -341,11 +341,15 @@ def _only_top(weights: FloatArray, count: int, names: Sequence[str]) -> FloatArr
 
 
 class ContentSource:
-    """Cosine of sentence embeddings: to the anchors (weighted), best first. 0 for items without a vector."""
+    """Cosine of sentence embeddings: to the anchors (weighted), best first. 0 for items without a vector.
+
+    ``not_alike`` names for an item the others that people said are not like it: between those two there is no cosine.
+    """
 
     name = "content_similarity"
 
     def __init__(self) -> None:
+        self.not_alike: Mapping[int, Sequence[int]] = {}
         self._memo: tuple[object, FloatArray | None] = (None, None)
 
     def candidates(self, query: Query, limit: int) -> IntArray:
@@ -373,6 +377,17 @@ class ContentSource:
         towards = weights @ shelf.embeddings[rows[known]]
         has = shelf.embedding_row >= 0
         cosines = shelf.embeddings @ towards
+        if self.not_alike:
+            self._part(cosines, query)
         dense[has] = np.maximum(cosines[shelf.embedding_row[has]], 0.0)
         dense[query.anchors] = 0.0
         return dense
+
+    def _part(self, cosines: npt.NDArray[np.float32], query: Query) -> None:
+        """Take out what an anchor says of the items that are not like it."""
+        rows, vectors = query.shelf.embedding_row, query.shelf.embeddings
+        weights = query.anchor_weights.tolist()
+        for anchor, weight in zip(query.anchors[:CONTENT_PROFILE_ITEMS].tolist(), weights, strict=False):
+            for other in self.not_alike.get(anchor, ()):
+                if rows[anchor] >= 0 and rows[other] >= 0:
+                    cosines[rows[other]] -= weight * float(vectors[rows[anchor]] @ vectors[rows[other]])

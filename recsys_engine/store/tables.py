@@ -212,3 +212,15 @@ evaluations = Table(
     Column("body", Text, nullable=False),
     Index("ix_engine_evaluations_made", "tenant", "made_us"),
 )
+
+# Which text and model a derived vector was made from; the vector itself stands in engine_items.
+vectors = Table(
+    "engine_vectors",
+    metadata,
+    Column("tenant", Integer, primary_key=True),
+    Column("item_id", String(200), primary_key=True),
+    # The item's number when its text was last looked at.
+    Column("item_seq", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("model", String(200), nullable=False),
+)

@@ -13,15 +13,19 @@ from datetime import datetime
 from recsys_engine.contract.operations import (
     DraftAnswer,
     DraftQuestion,
+    EmbeddingHealth,
     EvaluationDrop,
     EvaluationRecord,
+    FalsePair,
     GuardrailSetting,
     RegrettedItem,
+    TextNeighbour,
 )
 from recsys_engine.evaluation import counterfactual, records
 from recsys_engine.evaluation.runner import EvaluationCancelledError
 from recsys_engine.service import Engine
 from recsys_engine.service.upkeep import Upkeep
+from recsys_engine.service.vectors import Vectors
 
 __all__ = ["EmbeddedOperations", "EvaluationCancelledError", "Progress"]
 
@@ -92,3 +96,38 @@ class EmbeddedOperations:
         """What guardrails hold down now, the lowest multiplier first; quick."""
         with self._open() as engine:
             return Upkeep(engine).regretted_items(limit)
+
+    def refresh_vectors(self, limit: int) -> int:
+        """Make the vectors of up to ``limit`` products whose text changed; how many were settled. For jobs."""
+        with self._open() as engine:
+            return Vectors(engine).refresh(limit)
+
+    def backfill_vectors(self, progress: Progress) -> int:
+        """Make every vector that is due; goes on where it was when killed. For jobs and commands."""
+        with self._open() as engine:
+            return Vectors(engine).backfill(progress)
+
+    def vector_health(self) -> EmbeddingHealth:
+        """Missing, zero and stale vectors; opens the sentence model once in a process, then quick."""
+        with self._open() as engine:
+            return Vectors(engine).health()
+
+    def text_neighbours(self, item_id: str, k: int = 10, *, is_exact: bool | None = None) -> list[TextNeighbour]:
+        """The nearest products by text, blacklisted ones marked: for a spot check."""
+        with self._open() as engine:
+            return Vectors(engine).neighbours(item_id, k, is_exact=is_exact)
+
+    def false_pairs(self) -> list[FalsePair]:
+        """Products people said are not alike; quick."""
+        with self._open() as engine:
+            return Vectors(engine).false_pairs()
+
+    def mark_false(self, item_id: str, other_id: str, noted_by: str | None = None) -> None:
+        """Never show one beside the other as alike; quick."""
+        with self._open() as engine:
+            Vectors(engine).mark_false(item_id, other_id, noted_by)
+
+    def unmark_false(self, item_id: str, other_id: str) -> None:
+        """Take a pair off the list; quick."""
+        with self._open() as engine:
+            Vectors(engine).unmark_false(item_id, other_id)

@@ -53,6 +53,11 @@ class TreeRanker:
 
     boosters: tuple[Any, ...]
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A model file of an earlier version holds a single booster."""
+        boosters = state.get("boosters") or (state["booster"],)
+        object.__setattr__(self, "boosters", boosters)
+
     def scores(self, features: Floats) -> Floats:
         if not len(features):
             return np.zeros(0, np.float32)

@@ -18,8 +18,10 @@ from recsys_engine.signals.ranking.world import Tuning, World, world_at
 
 PAST_WINDOWS = 8
 SEED = 42
-SEEDS: dict[str, tuple[int, ...]] = {}
-"""Recipes whose trees are grown several times and averaged."""
+SEEDS: dict[str, tuple[int, ...]] = {"complete": (42, 1)}
+"""Recipes whose trees are grown several times and averaged: on a past window two gave .2583 / .1121 (hit, MRR), one
+.2528 / .1098, three .2577 / .1110.
+"""
 RECIPES = ("home", "discover", "similar", "complete")
 # Before a shop has a past window to learn from, these columns decide, each relative to its best value in the list.
 UNTRAINED = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from recsys_engine.signals.embeddings import WIDTH, LexicalEmbedder, text_digest
-from recsys_engine.signals.vector_index import Stored, VectorIndex, backfill, health, outdated
+from recsys_engine.signals.vector_index import ApproximateIndex, Stored, VectorIndex, backfill, health, outdated
 
 TEXTS = {"mug": "Red mug", "cup": "Red cup", "tyre": "Bicycle tyre"}
 MODEL = LexicalEmbedder.name
@@ -64,3 +64,22 @@ def test_neighbours_are_exact_and_a_blacklisted_pair_is_left_out():
     assert [n.item_id for n in VectorIndex(ids, vectors, blacklist).neighbours("mug", 5)] == ["tyre"]
     assert VectorIndex(ids, vectors).neighbours("blank", 5) == []
     assert VectorIndex(ids, vectors).neighbours("nobody", 5) == []
+
+
+@pytest.mark.ticket("RS-062")
+def test_approximate_neighbours_find_nine_of_ten_true_ones():
+    rng = np.random.default_rng(3)
+    kinds = rng.normal(size=(30, WIDTH))
+    rows = (kinds[rng.integers(0, 30, 900)] + 0.8 * rng.normal(size=(900, WIDTH))).astype(np.float32)
+    rows[17] = 0
+    ids = [f"p{n}" for n in range(900)]
+    exact, near = VectorIndex(ids, rows), ApproximateIndex(ids, rows)
+
+    asked = [f"p{n}" for n in range(0, 900, 30)]
+    found = [{n.item_id for n in near.neighbours(item, 10)} for item in asked]
+    true = [{n.item_id for n in exact.neighbours(item, 10)} for item in asked]
+
+    assert np.mean([len(one & other) / 10 for one, other in zip(found, true, strict=True)]) >= 0.9
+    assert near.neighbours("p17", 5) == []
+    (first,) = near.neighbours("p0", 1)
+    assert ApproximateIndex(ids, rows, frozenset({frozenset({"p0", first.item_id})})).neighbours("p0", 1) != [first]
