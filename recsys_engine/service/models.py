@@ -43,10 +43,6 @@ class Learning:
             return self._model
         return self._file.previous(name)
 
-    def fit_here(self, lessons: Lessons, now_s: float, progress: Told) -> None:
-        """Fit in this process, which has nothing else to do, and swap the file in."""
-        _fit_to_file(lessons, now_s, self._path, progress)
-
     def forget_previous(self) -> None:
         """Delete the fit before this one: it may hold what a deleted person did."""
         self._file.forget_previous()
@@ -69,6 +65,10 @@ class ModelFile:
         """Fit in a side process, so that this one keeps serving, and swap the file in when it is whole."""
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as side:
             side.submit(_fit_to_file, lessons, now_s, self._path).result()
+
+    def fit_here(self, lessons: Lessons, now_s: float, progress: Told) -> None:
+        """Fit in this process, which has nothing else to do, and swap the file in."""
+        _fit_to_file(lessons, now_s, self._path, progress)
 
     def newer(self) -> FittedModel | None:
         """The model if it changed since the last call, else None."""
