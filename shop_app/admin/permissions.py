@@ -36,6 +36,8 @@ class Rule:
 
 RULES: dict[str, Rule] = {
     "admin.overview": Rule(Right.SEE),
+    "admin.guardrails_page": Rule(Right.SEE),
+    "admin.guardrails_csv": Rule(Right.SEE),
     "admin.live_page": Rule(Right.SEE),
     "admin.live_figures": Rule(Right.SEE),
     "admin.funnel_page": Rule(Right.SEE),

@@ -108,10 +108,15 @@ def in_words(segment: Segment) -> str:
     if not rows:
         return "everybody"
     said = [
-        f"{PATHS.get(row.path, row.path).lower()} {OPERATORS[row.operator].partition(' (')[0]} {row.value}".strip()
+        f"{_plain(PATHS.get(row.path, row.path)).lower()} {_plain(OPERATORS[row.operator])} {row.value}".strip()
         for row in rows
     ]
     return (" and " if joined == "all" else " or ").join(said)
+
+
+def _plain(label: str) -> str:
+    """Without what stands in brackets."""
+    return label.partition(" (")[0]
 
 
 def _identity(form: Mapping[str, str], field: str, problems: Problems) -> tuple[str, str]:

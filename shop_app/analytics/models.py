@@ -127,3 +127,14 @@ class CanaryRun(Base):
     outcome: Mapped[str] = mapped_column(String(12))
     lag_ms: Mapped[int | None]
     is_kept: Mapped[bool]
+
+
+class GuardDay(Base):
+    """Clicks of one list on one UTC day that led to a sold-out product."""
+
+    __tablename__ = "guard_day"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    surface: Mapped[str] = mapped_column(String(60), primary_key=True)
+    widget: Mapped[str] = mapped_column(String(60), primary_key=True)
+    sold_out_clicks: Mapped[int]

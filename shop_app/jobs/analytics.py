@@ -3,6 +3,7 @@
 from typing import Any
 
 from shop_app.analytics.alerts import books_findings, delivery_findings, freshness_findings, settle, stream_findings
+from shop_app.analytics.guardrails import guardrail_findings, judge_clicks
 from shop_app.analytics.levels import level_findings
 from shop_app.analytics.services import credit_order_lines, roll_days
 from shop_app.core.unit_of_work import unit_of_work
@@ -18,15 +19,17 @@ def summarise() -> dict[str, Any]:
         lines = credit_order_lines(now)
     with unit_of_work(db.session):
         days = roll_days(now, max_days=7)
-    return {"lines_credited": lines, "days_rolled": days}
+    with unit_of_work(db.session):
+        clicks = judge_clicks(now)
+    return {"clicks_judged": clicks, "lines_credited": lines, "days_rolled": days}
 
 
 @job
 def watch() -> dict[str, Any]:
     """Look for trouble; open an alert for each cause and close those whose cause is gone."""
     now = handle("clock").now()
-    looks = (delivery_findings, books_findings, stream_findings, level_findings, freshness_findings)
+    looks = (delivery_findings, books_findings, stream_findings, level_findings, freshness_findings, guardrail_findings)
     findings = [finding for look in looks for finding in look(now)]
     with unit_of_work(db.session):
-        opened, closed = settle(findings, ("delivery", "books", "stream", "levels", "freshness"), now)
+        opened, closed = settle(findings, ("delivery", "books", "stream", "levels", "freshness", "guardrail"), now)
     return {"opened": opened, "closed": closed}
