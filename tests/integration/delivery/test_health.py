@@ -62,8 +62,10 @@ def test_a_missing_redis_is_named(another_app: Callable[..., Flask]) -> None:
 
 
 @pytest.mark.ticket("RS-032")
-def test_without_tables_the_shop_is_not_ready_but_alive(another_app: Callable[..., Flask]) -> None:
-    client = another_app().test_client()
+def test_without_tables_the_shop_is_not_ready_but_alive(
+    another_app: Callable[..., Flask], empty_database_url: str
+) -> None:
+    client = another_app(database_url=empty_database_url).test_client()
 
     answer = client.get("/readyz")
 
