@@ -121,12 +121,29 @@ def seed(scenario: str) -> None:
 
 
 @click.command("refit")
-def refit() -> None:
-    """Learn the ranking anew from all recorded events. Serving goes on; every process picks the result up."""
-    learn = getattr(_gateway(), "refit", None)
-    if learn is None:
-        raise click.ClickException("This shop's recommender learns elsewhere.")
-    click.echo("The ranking was learned anew." if learn() else "There is nothing to learn from yet.")
+@click.option("--status", "asks", is_flag=True, help="Only say how the ranking stands.")
+def refit(*, asks: bool) -> None:
+    """Learn the ranking anew from all recorded events. Serving goes on; every process picks the result up.
+
+    A job does so by itself when enough was bought since, or somebody was erased.
+    """
+    operations = _operations()
+    if asks:
+        found = operations.refit_status()
+        step = f" ({found.done} of {found.total} steps: {found.what})" if found.state == "running" else ""
+        click.echo(f"  {found.state}{step}, last finished {found.finished_at or 'never'}, is due: {found.is_due}")
+        click.echo(
+            f"  {found.purchases} purchases learned from, {found.new_purchases} since, {found.erasures} erasures since"
+        )
+        return
+    with tqdm(desc="Learning", unit=" steps") as bar:
+
+        def told(done: int, total: int, _: str) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        is_done = operations.refit(told)
+    click.echo("The ranking was learned anew." if is_done else "Nothing to learn from yet, or a refit is under way.")
 
 
 @click.command("evaluate")

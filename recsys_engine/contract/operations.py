@@ -146,3 +146,24 @@ class FalsePair:
     item_id: str
     other_id: str
     noted_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefitStatus:
+    """How the learned ranking stands. ``state``: never, running, done, failed or interrupted (its process died).
+
+    ``done``/``total`` are steps of the current or last run. ``purchases`` were learned from; ``new_purchases`` and
+    ``erasures`` came since. ``is_due`` says whether the next look starts a run.
+    """
+
+    state: str
+    is_due: bool
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    done: int = 0
+    total: int = 0
+    what: str = ""
+    purchases: int = 0
+    new_purchases: int = 0
+    erasures: int = 0
+    error: str | None = None

@@ -89,7 +89,7 @@ class Engine:
         self._tenant: int | None = None
         self._replica: Replica | None = None
         self._stored = StoredSettings()
-        self._model_folder = model_folder
+        self.model_folder = model_folder
         self._learning: Learning | None = None
         self._snapshots: Snapshots | None = None
         self._steering = Steering(self._stored)
@@ -334,9 +334,9 @@ class Engine:
 
     def _open_replica(self) -> Replica:
         tenant = self._number()
-        if self._model_folder is not None:
-            self._learning = Learning(ModelFile(self._model_folder, tenant))
-            self._snapshots = Snapshots(SnapshotFolder(self._model_folder, tenant), self._database.write)
+        if self.model_folder is not None:
+            self._learning = Learning(ModelFile(self.model_folder, tenant))
+            self._snapshots = Snapshots(SnapshotFolder(self.model_folder, tenant), self._database.write)
         return Replica(
             self._database,
             tenant,
@@ -371,9 +371,9 @@ class Engine:
 
     def _follow_deletion(self) -> None:
         """What was deleted must not wait on this machine's disk until a replica hears of it."""
-        if self._model_folder is not None and self._tenant is not None:
-            SnapshotFolder(self._model_folder, self._tenant).drop_before(sys.maxsize)
-            ModelFile(self._model_folder, self._tenant).forget_previous()
+        if self.model_folder is not None and self._tenant is not None:
+            SnapshotFolder(self.model_folder, self._tenant).drop_before(sys.maxsize)
+            ModelFile(self.model_folder, self._tenant).forget_previous()
         self.catch_up()
 
     @contextmanager

@@ -18,12 +18,14 @@ from recsys_engine.contract.operations import (
     EvaluationRecord,
     FalsePair,
     GuardrailSetting,
+    RefitStatus,
     RegrettedItem,
     TextNeighbour,
 )
 from recsys_engine.evaluation import counterfactual, records
 from recsys_engine.evaluation.runner import EvaluationCancelledError
 from recsys_engine.service import Engine
+from recsys_engine.service.refits import Refits
 from recsys_engine.service.upkeep import Upkeep
 from recsys_engine.service.vectors import Vectors
 
@@ -131,3 +133,15 @@ class EmbeddedOperations:
         """Take a pair off the list; quick."""
         with self._open() as engine:
             Vectors(engine).unmark_false(item_id, other_id)
+
+    def refit_status(self) -> RefitStatus:
+        """How the learned ranking stands, how far a run is and whether one is due; quick."""
+        with self._open() as engine:
+            if engine.model_folder is None:
+                return RefitStatus("never", is_due=False)
+            return Refits(engine, engine.model_folder).status()
+
+    def refit(self, progress: Progress) -> bool:
+        """Learn the ranking anew in this process; minutes. False when another is at it or nothing was bought."""
+        with self._open() as engine:
+            return engine.model_folder is not None and Refits(engine, engine.model_folder).run(progress)
