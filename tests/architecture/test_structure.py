@@ -65,3 +65,12 @@ def test_nothing_in_the_tree_names_this_workplace() -> None:
     texts = [(f, (ROOT / f).read_bytes()) for f in files if (ROOT / f).is_file()]
 
     assert [(f, w) for f, text in texts for w in words if w.encode() in text] == []
+
+
+def test_migrations_stand_in_one_line() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "shop_app/migrations/versions").glob("*.py")]
+    revisions = [re.search(r"^revision = ['\"](.+)['\"]", text, re.MULTILINE) for text in texts]
+    followed = re.findall(r"^down_revision = ['\"](.+)['\"]", "\n".join(texts), re.MULTILINE)
+
+    assert len({found[1] for found in revisions if found}) == len(texts)
+    assert len(set(followed)) == len(followed) == len(texts) - 1

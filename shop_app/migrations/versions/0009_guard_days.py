@@ -1,14 +1,14 @@
 """clicks on sold-out products, day by day
 
-Revision ID: 0008_guard_days
-Revises: 0007_bandit_runs
+Revision ID: 0009_guard_days
+Revises: 0008_studies
 """
 from alembic import op
 import sqlalchemy as sa
 
 
-revision = '0008_guard_days'
-down_revision = '0007_bandit_runs'
+revision = '0009_guard_days'
+down_revision = '0008_studies'
 branch_labels = None
 depends_on = None
 
