@@ -148,6 +148,7 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "PERMANENT_SESSION_LIFETIME": timedelta(days=180),
+        "SESSION_REFRESH_EACH_REQUEST": False,  # the visit's time is written once a minute, which renews the cookie
         "WTF_CSRF_TIME_LIMIT": None,
         "QA_MODE": settings.qa_mode,
         "RATELIMIT_ENABLED": settings.rate_limits,

@@ -109,7 +109,7 @@ class FakeGateway:
     def delete_events(self, which: DeleteFilter) -> DeleteResult:
         assert which.confirm_all or not which.is_empty
         self._write()
-        gone = [key for key, event in self.events.items() if which.user_id in (None, event.user_id)]
+        gone = [key for key, event in self.events.items() if _is_meant(event, which)]
         for key in gone:
             del self.events[key]
         if which.confirm_all:
@@ -133,6 +133,16 @@ class FakeGateway:
         self.on_call()
         if self.trouble:
             raise self.trouble
+
+
+def _is_meant(event: Event, which: DeleteFilter) -> bool:
+    moment = event.ts or EPOCH
+    return (
+        which.user_id in (None, event.user_id)
+        and which.item_id in (None, event.item_id)
+        and which.event_type in (None, event.type)
+        and (which.created_after or moment) <= moment <= (which.created_before or moment)
+    )
 
 
 def _page(rows: list[Any], query: PageQuery) -> Page[Any]:

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.orm import selectinload
+from sqlalchemy.sql import ColumnElement
 
-from recsys_engine.contract import Event, PageQuery
+from recsys_engine.contract import DeleteFilter, Event, PageQuery
 from shop_app.core.events import EventKind
 from shop_app.core.ids import new_anonymous_key
 from shop_app.core.shopper import Consent, Shopper
@@ -32,7 +33,8 @@ class Drift:
     """What does not agree. Ids are `source_event_id`s.
 
     `untold`: an order's event is not in the log. `unarrived`: in the log as sent, not at Recsys. `unfounded`: at Recsys
-    or in the log without such an order line. `different`: quantity, price or item is not the order line's.
+    or in the log without such an order line. `different`: quantity, price or item is not the order line's, in the log
+    or at Recsys; `told_wrong` holds what Recsys was told of those.
     """
 
     orders: int = 0
@@ -40,6 +42,7 @@ class Drift:
     unarrived: list[str] = field(default_factory=list)
     unfounded: list[str] = field(default_factory=list)
     different: list[str] = field(default_factory=list)
+    told_wrong: list[Event] = field(default_factory=list)
 
     @property
     def is_clean(self) -> bool:
@@ -78,20 +81,87 @@ def find_drift(gateway: RecsysGateway, *, since: datetime, now: datetime) -> Dri
         for name, fact in lines.items()
         if (name in logged and _of_row(logged[name]) != fact) or (name in arrived and _of_event(arrived[name]) != fact)
     )
+    drift.told_wrong = [
+        arrived[name] for name in drift.different if name in arrived and _of_event(arrived[name]) != lines[name]
+    ]
     return drift
 
 
-def repair(drift: Drift, now: datetime) -> int:
-    """Tell again what was not told or did not arrive, under the same ids; returns how many. Caller's transaction.
+def take_back(gateway: RecsysGateway, drift: Drift) -> int:
+    """Take away at Recsys what it was told wrong, event by event; the next repair tells it anew. No transaction open.
 
-    What differs is left for a person: the first telling of an id stands at Recsys.
+    Recsys names an event by person, item, kind and moment, which another line of the same order may share: `repair`
+    sends whatever that named again. Returns how many events went.
+
+    Raises:
+        RecsysUnavailable: Recsys could not be asked; what went already is found missing in the next cycle.
+
     """
-    for start in range(0, len(drift.unarrived), CHUNK):
-        ids = drift.unarrived[start : start + CHUNK]
-        again = update(TrackedEvent).where(TrackedEvent.source_event_id.in_(ids), TrackedEvent.delivery == "sent")
-        db.session.execute(again.values(delivery="pending", next_attempt_at=now, lease_until=None))
+    gone = 0
+    for event in drift.told_wrong:
+        which = DeleteFilter(
+            user_id=event.user_id,
+            item_id=event.item_id,
+            event_type=event.type,
+            created_after=event.ts,
+            created_before=event.ts,
+        )
+        gone += gateway.delete_events(which).deleted_count
+    return gone
+
+
+def repair(drift: Drift, now: datetime) -> int:
+    """Tell again what was not told, did not arrive or was told wrong, under the same ids, as the order lines say it;
+    returns how many. Caller's transaction, after `take_back`. What has no order is left for a person.
+    """
+    _mend_log(drift.different)
+    for ids in _parts(drift.unarrived):
+        _send_again(TrackedEvent.source_event_id.in_(ids), now)
+    for event in drift.told_wrong:
+        _send_again(_as_taken_back(event), now)
+    for ids in _parts(drift.different):
+        is_told_wrong = {event.source_event_id for event in drift.told_wrong}
+        _send_again(TrackedEvent.source_event_id.in_([name for name in ids if name in is_told_wrong]), now)
     told = tell_missing(drift.untold)
-    return told + len(drift.unarrived)
+    return told + len(drift.unarrived) + len(drift.different)
+
+
+def _as_taken_back(event: Event) -> ColumnElement[bool]:
+    """The log's rows that `take_back` named at Recsys."""
+    return and_(
+        TrackedEvent.shopper_key == event.user_id,
+        TrackedEvent.item_id == event.item_id,
+        TrackedEvent.type == event.type,
+        TrackedEvent.occurred_at == event.ts,
+    )
+
+
+def _send_again(which: ColumnElement[bool], now: datetime) -> None:
+    again = update(TrackedEvent).where(which, TrackedEvent.delivery == "sent")
+    db.session.execute(
+        again.values(delivery="pending", next_attempt_at=now, lease_until=None),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def _mend_log(event_ids: Sequence[str]) -> None:
+    """Let the log say of these purchases what their order lines say."""
+    for ids in _parts(sorted(event_ids)):
+        orders = select(Order).where(Order.number.in_({name.split(":")[1] for name in ids}))
+        facts = {
+            name: fact
+            for order in db.session.scalars(orders.options(selectinload(Order.lines)))
+            for name, fact in _line_facts(order)
+        }
+        for row in db.session.scalars(select(TrackedEvent).where(TrackedEvent.source_event_id.in_(ids))):
+            fact = facts[row.source_event_id]
+            row.item_id, row.value = fact.item_id, fact.quantity
+            row.meta = {**row.meta, "unit_price": fact.unit_price_minor}
+
+
+def _parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), CHUNK):
+        yield ids[start : start + CHUNK]
 
 
 def tell_missing(event_ids: Sequence[str]) -> int:
