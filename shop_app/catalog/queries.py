@@ -13,10 +13,17 @@ from shop_app.catalog.tags import tag
 from shop_app.core.errors import NotFound
 from shop_app.core.money import Money
 from shop_app.extensions import db
+from shop_app.site_settings.kept import Kept
 
 LOW_STOCK = 5
 """From here down the card says how many are left."""
 BEST_SELLER_WINDOW = timedelta(days=30)
+MOST_BEST_SELLERS = 200
+"""Longer than any list with what may be in a basket on top."""
+SOLD_MEANWHILE = 12
+"""Best sellers read beyond a list's length, since some may have sold out since the order was made."""
+RANKING_KEPT_S = 30.0
+"""How old the order of best sellers and the pictures of departments may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +115,26 @@ def cards_by_id(product_ids: Sequence[int]) -> list[ProductCard]:
 
 
 def best_sellers(*, limit: int, today: date, category_path: str = "", exclude: Sequence[str] = ()) -> list[ProductCard]:
-    """Most units sold in the last 30 days, newest products breaking ties; under `category_path` when given."""
+    """Most units sold in the last 30 days, newest products breaking ties; under `category_path` when given.
+
+    The order is up to half a minute old; what is shown is for sale now.
+    """
+    unwanted = set(exclude)
+    wanted = [sku for sku in _best_selling(today, category_path) if sku not in unwanted]
+    return cards(wanted[: limit + SOLD_MEANWHILE], category_path)[:limit]
+
+
+def _read_best_selling(today: date, category_path: str) -> list[str]:
     sold = units_sold(today)
-    query = _SELLABLE_CARD.outerjoin(sold, sold.c.product_id == Product.id)
-    if exclude:
-        query = query.where(Product.sku.not_in(exclude))
+    query = select(Product.sku).outerjoin(sold, sold.c.product_id == Product.id)
+    query = query.where(Product.status == "active", Product.stock > 0)
     if category_path:
         query = query.join(Category, Category.id == Product.category_id).where(within(category_path))
-    ranked = query.order_by(func.coalesce(sold.c.units, 0).desc(), Product.id.desc()).limit(limit)
-    return [_card(row) for row in db.session.execute(ranked)]
+    ranked = query.order_by(func.coalesce(sold.c.units, 0).desc(), Product.id.desc()).limit(MOST_BEST_SELLERS)
+    return list(db.session.scalars(ranked))
+
+
+_best_selling = Kept(_read_best_selling, Product, ProductSales, kept_s=RANKING_KEPT_S)
 
 
 def units_sold(today: date) -> Any:
@@ -136,10 +154,13 @@ def within(category_path: str) -> Any:
     return (Category.path == category_path) | Category.path.startswith(f"{category_path}/", autoescape=True)
 
 
-def departments() -> list[Department]:
-    """The roots of the tree, in the shop's order."""
+def _read_departments() -> list[Department]:
     roots = select(Category.path, Category.name).where(Category.parent_id.is_(None))
     return [Department(path, name) for path, name in db.session.execute(roots.order_by(Category.position, Category.id))]
+
+
+departments = Kept(_read_departments, Category)
+"""The roots of the tree, in the shop's order."""
 
 
 def department(path: str) -> Category:
@@ -284,7 +305,12 @@ def _was(price_minor: int, compare_at_minor: int | None, currency: str) -> Money
 
 
 def department_pictures(paths: Iterable[str], today: date) -> dict[str, str]:
-    """For each root path the picture of its best-selling product; one query for all."""
+    """For each root path the picture of its best-selling product, up to half a minute old."""
+    found = _pictures_by_root(today)
+    return {path: found[path] for path in paths if path in found}
+
+
+def _read_pictures_by_root(today: date) -> dict[str, str]:
     sold = units_sold(today)
     place = (
         func.row_number()
@@ -304,5 +330,7 @@ def department_pictures(paths: Iterable[str], today: date) -> dict[str, str]:
         .subquery()
     )
     rows = db.session.execute(select(ranked.c.path, ranked.c.sku, ranked.c.image_urls).where(ranked.c.place == 1))
-    found = {path.split("/")[0]: picture_url(sku, urls) for path, sku, urls in rows}
-    return {path: found[path] for path in paths if path in found}
+    return {path.split("/")[0]: picture_url(sku, urls) for path, sku, urls in rows}
+
+
+_pictures_by_root = Kept(_read_pictures_by_root, Product, ProductSales, kept_s=RANKING_KEPT_S)

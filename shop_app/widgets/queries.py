@@ -1,10 +1,10 @@
 """What a list needs to know that lies in other rooms. Every fragment asks, so the basket is read without the ORM."""
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, null, select, type_coerce, union_all
 
 from shop_app.cart.models import Cart, CartLine
 from shop_app.catalog.models import Category, Product, Variant
-from shop_app.extensions import db
+from shop_app.extensions import UtcDateTime, db
 from shop_app.tracking.models import TrackedEvent
 from shop_app.widgets.memory import Pulse
 
@@ -22,12 +22,19 @@ _CART = (
 )
 
 
-_NEWEST_EVENT = (
+_newest_event = (
     select(_event.c.id, _event.c.sent_at)
     .where(_event.c.shopper_key == bindparam("shopper_key"))
     .order_by(_event.c.occurred_at.desc())
     .limit(1)
+    .subquery()
 )
+_CART_AND_NEWEST_EVENT = union_all(
+    _CART.order_by(None).add_columns(
+        _line.c.id.label("place"), null().label("event_id"), type_coerce(null(), UtcDateTime).label("sent_at")
+    ),
+    select(null().label("sku"), null().label("place"), _newest_event.c.id, _newest_event.c.sent_at),
+).order_by("place")
 
 
 def cart_item_ids(shopper_key: str) -> list[str]:
@@ -36,10 +43,11 @@ def cart_item_ids(shopper_key: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def pulse_of(shopper_key: str) -> Pulse | None:
-    """The newest event of a person, by when it happened."""
-    found = db.session.connection().execute(_NEWEST_EVENT, {"shopper_key": shopper_key}).one_or_none()
-    return Pulse(found.id, found.sent_at) if found else None
+def cart_and_pulse(shopper_key: str) -> tuple[list[str], Pulse | None]:
+    """Item ids in the open basket, and the newest event of the person, by when it happened: one question for both."""
+    found = db.session.connection().execute(_CART_AND_NEWEST_EVENT, {"shopper_key": shopper_key}).all()
+    pulse = next((Pulse(row.event_id, row.sent_at) for row in found if row.event_id is not None), None)
+    return list(dict.fromkeys(row.sku for row in found if row.event_id is None)), pulse
 
 
 def category_of(sku: str) -> str:

@@ -16,7 +16,7 @@ from shop_app.site_settings.flags import Flag, is_on
 from shop_app.site_settings.queries import shown_slot
 from shop_app.site_settings.stored import engine_settings
 from shop_app.tracking.identity import current_shopper
-from shop_app.widgets.queries import cart_item_ids, pulse_of
+from shop_app.widgets.queries import cart_and_pulse, cart_item_ids
 from shop_app.widgets.registry import SLOTS, Needs
 from shop_app.widgets.schemas import read_needs
 from shop_app.widgets.services import Arm, Recommender, Visit, Widget, fill
@@ -93,11 +93,12 @@ def _filled(name: str, needs: Needs, k: int) -> Widget:
     if assigned:
         wanted = replace(wanted, **assigned.changes)
     engine = engine_settings()
-    pulse = pulse_of(shopper.key) if shopper.consent.personalisation else None
+    is_known = shopper.consent.personalisation
+    cart, pulse = cart_and_pulse(shopper.key) if is_known else (cart_item_ids(shopper.key), None)
     return fill(
         replace(wanted, k=k) if k else wanted,
         shopper,
-        Visit(cart=cart_item_ids(shopper.key), recent=recent_skus(shopper), pulse=pulse),
+        Visit(cart=cart, recent=recent_skus(shopper), pulse=pulse),
         needs,
         Recommender(
             current_app.extensions["recsys"],
