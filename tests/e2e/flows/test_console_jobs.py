@@ -91,7 +91,7 @@ def test_why_an_item_is_not_shown_leads_to_the_override_that_hides_it(desk: Page
     assert first not in desk.locator(".trail-title .mono").all_inner_texts()
 
     desk.goto("/admin/overrides")
-    desk.get_by_role("button", name=f"End it: {first}").click()
+    desk.get_by_role("button", name=re.compile(f"End it.*{re.escape(first)}")).click()
     expect(desk.get_by_text("The next list is without it.")).to_be_visible()
 
 

@@ -85,7 +85,8 @@ def test_an_hour_without_clicks_is_noticed_and_an_ordinary_hour_is_not(app: Flas
 
 
 def told(clock: FixedClock, ago: timedelta, number: int) -> None:
-    at = clock.now() - ago + timedelta(minutes=20)
+    start = (clock.now() - ago + timedelta(minutes=20)).replace(minute=0, second=0, microsecond=0)
     for n in range(number):
+        at = start + n * timedelta(hours=1) / number
         an_event(EventKind.VIEW, at, session_id=f"s_{n % 15}")
         an_event(EventKind.CLICK, at, session_id=f"s_{n % 15}")
