@@ -9,7 +9,7 @@ from typing import Any
 from shop_app.core.errors import InvalidInput
 from shop_app.experiments.guardrails import Guardrail
 from shop_app.experiments.metrics import METRICS
-from shop_app.experiments.services import ExperimentPlan, Variant
+from shop_app.experiments.services import ENGINE, ENGINE_KNOBS, ExperimentPlan, Variant
 from shop_app.experiments.statistics.power import proportion_sample_size
 from shop_app.site_settings.forms import MAX_K, MAX_TITLE_CHARS
 
@@ -86,6 +86,7 @@ def parse_plan(form: Mapping[str, str], secondary: list[str]) -> ExperimentPlan:
         traffic=(_number(form, "traffic_percent", problems) or 0) / 100,
         revenue_cap_minor=round((_number(form, "revenue_cap", problems, is_needed=False) or 0) * 100),
         is_aa=is_aa,
+        is_interleaved=form.get("is_interleaved") == "on",
     )
     if not plan.hypothesis:
         problems["hypothesis"] = ["Say what you expect and why."]
@@ -106,9 +107,25 @@ def _changes(form: Mapping[str, str], n: int, problems: Problems) -> dict[str, A
             changes[name] = int(text)
         else:
             problems[f"{name}_{n}"] = [f"A whole number from {least} to {MAX_K}."]
+    engine = _engine_changes(form, n, problems)
+    if engine:
+        changes[ENGINE] = engine
     if form.get(f"is_off_{n}") == "on":
         changes["is_on"] = False
     return changes
+
+
+def _engine_changes(form: Mapping[str, str], n: int, problems: Problems) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, (low, high) in ENGINE_KNOBS.items():
+        text = form.get(f"{name}_{n}", "").strip()
+        if not text:
+            continue
+        if _NUMBER.fullmatch(text) and low <= float(text) <= high:
+            found[name] = float(text)
+        else:
+            problems[f"{name}_{n}"] = [f"A number from {low:g} to {high:g}."]
+    return found
 
 
 def _guardrails(form: Mapping[str, str], problems: Problems) -> list[Guardrail]:

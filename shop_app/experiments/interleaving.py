@@ -88,5 +88,11 @@ def preference(credits_per_session: Iterable[tuple[int, int]]) -> Preference:
     return Preference(wins_a, wins_b, ties, share_b, sign_test(wins_b, wins_a))
 
 
+def credited(teams: str, rank: int) -> Team | None:
+    """Whose card stood at 1-based `rank`, by the letters that travel with the list's events; None when unknown."""
+    letter = teams[rank - 1 : rank]
+    return Team(letter) if letter in set(Team) else None
+
+
 def _next_free(ranking: Iterator[str], taken: set[str]) -> str | None:
     return next((item_id for item_id in ranking if item_id not in taken), None)

@@ -14,9 +14,9 @@ class Experiment(Base):
 
     `status` is draft → running → stopped (by a guardrail or a person) or concluded (the decision was taken).
     `variants` is a list of {name, weight, changes}; the first is the control, `changes` are slot settings over the
-    stored ones. `guardrails` is a list of {metric, direction, margin}. `planned_units` counts shoppers over both arms.
-    `revenue_cap_minor` is where revenue per shopper is cut, 0 = not. `watches` is what earlier looks at the guardrails
-    have used.
+    stored ones, with the recommender's own knobs under `engine`. `guardrails` is a list of {metric, direction, margin}.
+    `planned_units` counts shoppers over both arms. `revenue_cap_minor` is where revenue per shopper is cut,
+    0 = not. `watches` is what earlier looks at the guardrails have used.
     """
 
     __tablename__ = "experiment"
@@ -37,6 +37,7 @@ class Experiment(Base):
     planned_units: Mapped[int]
     revenue_cap_minor: Mapped[int] = mapped_column(default=0)
     is_aa: Mapped[bool] = mapped_column(default=False)
+    is_interleaved: Mapped[bool] = mapped_column(default=False)  # both rankings in one list (team draft), no arms
     status: Mapped[str] = mapped_column(String(10), default="draft")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     created_by: Mapped[str] = mapped_column(String(80))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Row, and_, case, func, select
 
 from shop_app.core.errors import NotFound
 from shop_app.core.events import EventKind
-from shop_app.experiments.bucketing import HashRange, Split, assign
+from shop_app.experiments.bucketing import HashRange, Split, assign, bucket
+from shop_app.experiments.interleaving import Team, credited
 from shop_app.experiments.models import Experiment, ExperimentUnit
 from shop_app.extensions import db
 from shop_app.site_settings.kept import Kept
@@ -21,11 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The arm of a running experiment a shopper is in; `changes` go over the slot's stored settings."""
+    """The arm of a running experiment a shopper is in; `changes` go over the slot's stored settings, `engine` over the
+    recommender's.
+
+    Interleaved, there is no arm: `rival` holds the changes of the other ranking, and the list mixes both.
+    """
 
     experiment: str
     variant: str
     changes: dict[str, Any]
+    engine: dict[str, float] = field(default_factory=dict)
+    rival: Assignment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +90,21 @@ def assignment(slot: str, shopper: Shopper) -> Assignment | None:
         return None
     key = unit_key(shopper)
     for experiment in running(slot):
+        if experiment.is_interleaved:
+            if bucket(f"layer:{experiment.layer}", key) in HashRange(experiment.traffic_start, experiment.traffic_end):
+                one, other = (_assignment(experiment, variant["name"]) for variant in experiment.variants)
+                return replace(one, variant="", rival=other)
+            continue
         kept = db.session.get(ExperimentUnit, (experiment.id, key))
         variant = kept.variant if kept else assign(split_of(experiment), key)
         if variant is not None:
-            return Assignment(experiment.key, variant, _changes(experiment, variant))
+            return _assignment(experiment, variant)
     return None
+
+
+def _assignment(experiment: Experiment, variant: str) -> Assignment:
+    changes = _changes(experiment, variant)
+    return Assignment(experiment.key, variant, changes, changes.pop("engine", {}))
 
 
 _slots_under_test = Kept(lambda: frozenset(experiment.slot for experiment in running()), Experiment)
@@ -136,6 +153,36 @@ def unit_sums(experiment: Experiment) -> list[UnitSums]:
         .order_by(ExperimentUnit.unit)
     )
     return [_unit(row) for row in db.session.execute(statement)]
+
+
+def interleaved_credits(experiment: Experiment) -> list[tuple[int, int]]:
+    """Clicks on the cards of the control and of the other ranking, a pair for each shopper who saw a mixed list.
+
+    A card of an answer counts once, however often it was clicked. Bots and QA are left out.
+    """
+    surface, _, widget = experiment.slot.partition(".")
+    rows = db.session.execute(
+        select(
+            TrackedEvent.shopper_key,
+            TrackedEvent.type,
+            TrackedEvent.request_id,
+            TrackedEvent.rank,
+            TrackedEvent.meta["ab_bucket"].as_string(),
+        )
+        .where(TrackedEvent.surface == surface, TrackedEvent.widget == widget)
+        .where(TrackedEvent.meta["experiment"].as_string() == experiment.key)
+        .where(TrackedEvent.type.in_((int(EventKind.VIEW), int(EventKind.CLICK))))
+        .where(TrackedEvent.is_bot.is_(False), TrackedEvent.is_qa.is_(False))
+        .where(TrackedEvent.occurred_at >= experiment.started_at)
+        .distinct()
+    )
+    found: dict[str, dict[Team, int]] = {}
+    for shopper_key, kind, _, rank, teams in rows:
+        clicks = found.setdefault(shopper_key, dict.fromkeys(Team, 0))
+        team = credited(teams or "", rank or 0) if kind == EventKind.CLICK else None
+        if team is not None:
+            clicks[team] += 1
+    return [(clicks[Team.A], clicks[Team.B]) for clicks in found.values()]
 
 
 def mixed_share(experiment: Experiment) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shop_app.experiments.guardrails import Direction
+from shop_app.experiments.interleaving import Preference, preference
 from shop_app.experiments.metrics import METRICS, moments_of, revenue
-from shop_app.experiments.queries import experiment_by_key, mixed_share, unit_sums
+from shop_app.experiments.queries import experiment_by_key, interleaved_credits, mixed_share, unit_sums
 from shop_app.experiments.services import guardrails_of
 from shop_app.experiments.statistics import group_sequential, srm
 from shop_app.experiments.statistics.comparisons import Comparison, Lift, lift, welch_test, z_test
@@ -110,6 +112,41 @@ def report(key: str, *, now: datetime) -> ExperimentReport:
         mixed_share=mixed,
         arms=[_arm(experiment, units, (names[0], name), ratio, mixed, now) for name in names[1:]],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class InterleavingReport:
+    """`rival` is the other ranking. `low`, `high` is the 95 % interval (Wilson) of its share of the shoppers who
+    preferred one at all.
+    """
+
+    rival: str
+    shoppers: int
+    preference: Preference
+    low: float
+    high: float
+
+    @property
+    def winner(self) -> str:
+        """control, the rival's name, or nothing while the interval holds one half."""
+        return self.rival if self.low > 0.5 else "control" if self.high < 0.5 else ""
+
+
+def interleaving_report(experiment: Experiment) -> InterleavingReport:
+    """Who won more shoppers; to be read once, at the planned number, like any fixed test."""
+    pairs = interleaved_credits(experiment)
+    found = preference(pairs)
+    decided = found.wins_a + found.wins_b
+    low, high = (0.0, 1.0) if not decided else _wilson(found.wins_b, decided)
+    return InterleavingReport(experiment.variants[1]["name"], len(pairs), found, low, high)
+
+
+def _wilson(successes: int, n: int) -> tuple[float, float]:
+    """Interval of a share (Wilson 1927), 95 %."""
+    z = 1.959964
+    centre = (successes + z * z / 2) / (n + z * z)
+    half = z * math.sqrt(successes * (n - successes) / n + z * z / 4) / (n + z * z)
+    return centre - half, centre + half
 
 
 def _arm(  # noqa: PLR0917 - one arm needs all of the experiment's readings

@@ -30,8 +30,20 @@ if TYPE_CHECKING:
 
 LABEL = r"[a-z0-9._-]{1,40}"
 """Keys and variant names travel in attributes and event meta."""
-CHANGEABLE = frozenset(f.name for f in fields(SlotSettings)) - {"slot", "version", "experiment"}
-"""What a variant may change of its slot."""
+ENGINE = "engine"
+CHANGEABLE = frozenset(f.name for f in fields(SlotSettings)) - {"slot", "version", "experiment"} | {ENGINE}
+"""What a variant may change: its slot's settings, and under `engine` some of the recommender's."""
+ENGINE_KNOBS = {
+    "mmr_lambda": (0.0, 1.0),
+    "profile_boost": (0.0, 100.0),
+    "blend_alpha": (0.0, 1000.0),
+    "blend_beta": (0.0, 1000.0),
+    "blend_gamma": (0.0, 1000.0),
+    "exploration_rate": (0.0, 1.0),
+}
+"""The recommender's settings that travel with a single question, with their ranges."""
+RANKING = frozenset({"brand_cap", "category_cap", ENGINE})
+"""What changes the order of a list, and so may be interleaved."""
 PRE_PERIOD = timedelta(days=28)
 """How far back CUPED looks before a shopper's first exposure."""
 
@@ -62,6 +74,7 @@ class ExperimentPlan:
     traffic: float = 1.0
     revenue_cap_minor: int = 0
     is_aa: bool = False
+    is_interleaved: bool = False
 
 
 def plan_experiment(plan: ExperimentPlan, *, actor: str, now: datetime) -> Experiment:
@@ -93,6 +106,7 @@ def plan_experiment(plan: ExperimentPlan, *, actor: str, now: datetime) -> Exper
         planned_units=plan.planned_units,
         revenue_cap_minor=plan.revenue_cap_minor,
         is_aa=plan.is_aa,
+        is_interleaved=plan.is_interleaved,
         status="draft",
         created_at=now,
         created_by=actor,
@@ -133,11 +147,13 @@ def collect_exposures(*, limit: int = 1000) -> int:
     """Make units of the shoppers whose impressions of an experiment's slot have arrived since last time; returns how
     many.
 
+    Interleaving has no arms and makes no units.
     First exposure per key; bots and QA are left out. May run twice or half: a key is inserted once. While experiments
     are switched off nobody is counted whose event names no arm: what they saw was the control.
     """
     is_shown = is_on(Flag.EXPERIMENTS)
-    return sum(_collect(experiment, limit, is_shown=is_shown) for experiment in running())
+    armed = [experiment for experiment in running() if not experiment.is_interleaved]
+    return sum(_collect(experiment, limit, is_shown=is_shown) for experiment in armed)
 
 
 def carry_over(anonymous_key: str, member_key: str) -> None:
@@ -157,7 +173,8 @@ def carry_over(anonymous_key: str, member_key: str) -> None:
 
 def stop_harmful(*, now: datetime) -> list[str]:
     """Look at every guardrail of every running experiment and stop what is proven harmful; returns the keys stopped."""
-    return [experiment.key for experiment in running() if _stop_if_harmful(experiment, now)]
+    watched = [experiment for experiment in running() if not experiment.is_interleaved]
+    return [experiment.key for experiment in watched if _stop_if_harmful(experiment, now)]
 
 
 def _stop_if_harmful(experiment: Experiment, now: datetime) -> bool:
@@ -289,5 +306,18 @@ def _check(plan: ExperimentPlan) -> None:
         problems["variants"] = ["weights are positive and sum to 1"]
     elif plan.variants[0].changes or (plan.is_aa and any(variant.changes for variant in plan.variants)):
         problems["variants"] = ["the control changes nothing, nor does any arm of an A/A test"]
+    if wrong := [problem for variant in plan.variants for problem in _engine_problems(variant)]:
+        problems["changes"] = wrong
+    if plan.is_interleaved and not (len(names) == 2 and plan.variants[1].changes.keys() <= RANKING and not plan.is_aa):
+        problems["is_interleaved"] = ["mixes the control with one other ranking: one variant that changes nothing else"]
     if problems:
         raise InvalidInput(problems)
+
+
+def _engine_problems(variant: Variant) -> list[str]:
+    knobs = variant.changes.get(ENGINE, {})
+    unknown = [f"not a knob of the ranking: {name}" for name in sorted(set(knobs) - set(ENGINE_KNOBS))]
+    ranges = [(name, *ENGINE_KNOBS[name], value) for name, value in knobs.items() if name in ENGINE_KNOBS]
+    return unknown + [
+        f"{name}: from {low:g} to {high:g}" for name, low, high, value in ranges if not low <= value <= high
+    ]

@@ -1,18 +1,21 @@
 """Filling a slot: ask the recommender within a deadline, else show what it said lately, else what sells."""
 
 import logging
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as DeadlineMissed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
+from typing import Any
 
-from recsys_engine.contract import Constraints, Context, Overrides, Recommendations, RecommendRequest
+from recsys_engine.contract import Constraints, Context, Overrides, Recommendations, RecommendRequest, ScoredItem
 from recsys_engine.contract.limits import MAX_K
 from shop_app.catalog.queries import ProductCard, best_sellers, cards, top_tags
 from shop_app.core.shopper import Shopper
 from shop_app.experiments.bandits import FLOOR
+from shop_app.experiments.interleaving import Team, draft
 from shop_app.recsys.gateway import RecsysError, RecsysGateway, RecsysRejected
 from shop_app.site_settings.defaults import SlotSettings
 from shop_app.widgets.memory import SETTLED, AnswerMemory, Pulse, Question
@@ -45,11 +48,24 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
+class Rival:
+    """The other ranking of an interleaved list."""
+
+    settings: SlotSettings
+    knobs: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Arm:
-    """The experiment and variant a list is shown under; empty outside experiments."""
+    """The experiment and variant a list is shown under; empty outside experiments. `knobs` are the recommender's.
+
+    With a `rival` two rankings share the list (team draft): that of `knobs` and that of the rival's settings and knobs.
+    """
 
     experiment: str = ""
     variant: str = ""
+    knobs: Mapping[str, float] = field(default_factory=dict)
+    rival: Rival | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +99,7 @@ class _Listed:
     reason: str = ""
     is_hit: bool = False
     policy: str = ""
+    teams: Mapping[str, Team] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +155,24 @@ def fill(
         explores=recommender.explores,
         engine_version=recommender.version,
     )
-    request = request_for(settings, shopper, visit, needs, explores=recommender.explores)
-    listed = _listed(question, request, recommender, now)
+    request = _turned(request_for(settings, shopper, visit, needs, explores=recommender.explores), arm.knobs)
+    rival = None
+    if arm.rival is not None:
+        other = request_for(arm.rival.settings, shopper, visit, needs, explores=recommender.explores)
+        rival = _turned(other, arm.rival.knobs)
+    listed = _listed(question, request, recommender, now, rival)
     shown = cards(_wanted_ids(listed, request), needs.category)[: settings.k]
     if listed.answer and shown and listed.source == "model" and not (listed.is_hit or needs.is_steered):
         is_settled = recommender.is_settled(now) and (visit.pulse is None or visit.pulse.is_settled(now))
-        is_settled = is_settled and not recommender.policies
+        is_settled = is_settled and not (recommender.policies or listed.teams)
         recommender.memory.keep(question, listed.answer, now, may_repeat=is_settled)
     stands_in = not shown and settings.is_on and settings.has_fallback and not needs.is_steered
     if stands_in:
         shown = _stand_in(settings.k, visit, needs, now.date())
     is_models = bool(shown) and not stands_in and listed.source == "model"
     bucket = listed.policy if is_models and listed.policy else arm.variant
+    if listed.teams and is_models:
+        bucket = "".join(listed.teams[card.sku] for card in shown)
     return Widget(
         slot=slot.name,
         surface=slot.surface,
@@ -185,19 +208,43 @@ def _question(settings: SlotSettings, shopper: Shopper, visit: Visit, needs: Nee
     )
 
 
-def _listed(question: Question, request: RecommendRequest, recommender: Recommender, now: datetime) -> _Listed:
-    """The answer of moments ago, else a fresh one, else the last good one."""
+def _turned(request: RecommendRequest, knobs: Mapping[str, float]) -> RecommendRequest:
+    """The question with some of the recommender's own settings."""
+    given: dict[str, Any] = dict(knobs)
+    return replace(request, overrides=replace(request.overrides, **given)) if given else request
+
+
+def _listed(
+    question: Question,
+    request: RecommendRequest,
+    recommender: Recommender,
+    now: datetime,
+    rival: RecommendRequest | None = None,
+) -> _Listed:
+    """The answer of moments ago, else a fresh one, else the last good one; with a rival, both rankings in one list."""
     if not (question.settings.is_on and recommender.is_on):
         return _Listed(None, "none", "off")
-    is_own = question.needs.is_steered or bool(recommender.policies)
+    is_own = question.needs.is_steered or bool(recommender.policies) or rival is not None
     repeated = None if is_own else recommender.memory.repeat(question, now)
     if repeated:
         return _Listed(repeated, "model", is_hit=True)
     answer, policy, trouble = _ask(recommender, request)
+    if answer and rival is not None:
+        other, _, trouble = _ask(recommender, rival)
+        if other:
+            return _drafted(answer, other)
     if answer:
         return _Listed(answer, "model", policy=policy)
     older = None if question.needs.is_steered else recommender.memory.last_good(question, now)
     return _Listed(older, "cached" if older else "none", trouble)
+
+
+def _drafted(answer: Recommendations, other: Recommendations) -> _Listed:
+    """Both rankings in one list under the first answer's id; its letters seed the coin, so the list can be redrawn."""
+    first, second = ([item.item_id for item in one.items] for one in (answer, other))
+    drafted = draft(first, second, len(answer.items), random.Random(answer.request_id))
+    items = tuple(ScoredItem(one.item_id, 0.0, rank) for rank, one in enumerate(drafted, 1))
+    return _Listed(replace(answer, items=items), "model", teams={one.item_id: one.team for one in drafted})
 
 
 def _wanted_ids(listed: _Listed, request: RecommendRequest) -> list[str]:

@@ -11,7 +11,8 @@ from shop_app.catalog.queries import ProductCard
 from shop_app.catalog.recent import recent_skus
 from shop_app.core.errors import InvalidInput, NotFound
 from shop_app.experiments.bandits import active_bandit
-from shop_app.experiments.queries import assignment
+from shop_app.experiments.queries import Assignment, assignment
+from shop_app.site_settings.defaults import SlotSettings
 from shop_app.site_settings.flags import Flag, is_on
 from shop_app.site_settings.queries import shown_slot
 from shop_app.site_settings.stored import engine_settings
@@ -19,7 +20,7 @@ from shop_app.tracking.identity import current_shopper
 from shop_app.widgets.queries import cart_and_pulse, cart_item_ids
 from shop_app.widgets.registry import SLOTS, Needs
 from shop_app.widgets.schemas import read_needs
-from shop_app.widgets.services import Arm, Recommender, Visit, Widget, fill
+from shop_app.widgets.services import Arm, Recommender, Rival, Visit, Widget, fill
 
 bp = Blueprint("widgets", __name__)
 
@@ -111,5 +112,11 @@ def _filled(name: str, needs: Needs, k: int) -> Widget:
             policies=bandit.policies if bandit else (),
         ),
         now=current_app.extensions["clock"].now(),
-        arm=Arm(assigned.experiment, assigned.variant) if assigned else Arm(bandit.key if bandit else ""),
+        arm=_arm(assigned, shown_slot(name)) if assigned else Arm(bandit.key if bandit else ""),
     )
+
+
+def _arm(assigned: Assignment, stored: SlotSettings) -> Arm:
+    other = assigned.rival
+    rival = Rival(replace(stored, **other.changes), other.engine) if other else None
+    return Arm(assigned.experiment, assigned.variant, assigned.engine, rival)

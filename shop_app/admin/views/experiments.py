@@ -5,6 +5,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from shop_app.admin.charts import Whisker, whiskers
 from shop_app.admin.experiment_forms import DEFAULT_RULE, TREATMENTS, parse_plan, parse_power
+from shop_app.admin.knob_forms import KNOBS
 from shop_app.admin.views.base import actor, bp, csv_answer, now, page
 from shop_app.analytics.period import last_days
 from shop_app.analytics.queries import funnel as metrics
@@ -15,7 +16,7 @@ from shop_app.experiments import services
 from shop_app.experiments.metrics import METRICS
 from shop_app.experiments.queries import experiment_by_key
 from shop_app.experiments.queries import experiments as every_experiment
-from shop_app.experiments.reports import ArmReport, MetricReport, report
+from shop_app.experiments.reports import ArmReport, MetricReport, interleaving_report, report
 from shop_app.extensions import db
 from shop_app.site_settings.defaults import SLOTS
 
@@ -64,10 +65,13 @@ def plan_experiment() -> BaseResponse | tuple[str, int]:
 @bp.get("/experiments/<key>")
 def experiment(key: str) -> str:
     """The report: the plan, who has seen it, every metric with its intervals, and what to do."""
+    planned = experiment_by_key(key)
+    if planned.is_interleaved:
+        return page("admin/interleaving.html", experiment=planned, report=interleaving_report(planned))
     found = report(key, now=now())
     return page(
         "admin/experiment.html",
-        experiment=experiment_by_key(key),
+        experiment=planned,
         report=found,
         metrics=METRICS,
         plots={arm.variant: _intervals(arm) for arm in found.arms},
@@ -134,6 +138,7 @@ def _form(
         slots=list(SLOTS),
         metrics=METRICS,
         treatments=TREATMENTS,
+        knobs=[(name, KNOBS[name].label) for name in services.ENGINE_KNOBS],
         **more,
     )
 
