@@ -28,6 +28,8 @@ ROOT = Path(__file__).parent
 STOP_WITHIN_S = 10
 START_WITHIN_S = 180
 """Patience with a machine that has other things to do; with nothing else it takes two seconds."""
+ACCESS_LOG = "%(t)s %(m)s %(U)s %(s)s %(B)s %(M)sms"
+"""When, what, how it went. Who asked (address, browser), what they searched for and where they came from stay out."""
 MAX_SOCKET_PATH = 100
 """Unix socket paths end at about 107 bytes."""
 PR_SET_PDEATHSIG = 1
@@ -182,6 +184,7 @@ def _children(env: dict[str, str], var: Path, options: argparse.Namespace) -> li
     web += ["--worker-class", "gthread", "--workers", str(options.web_workers), "--threads", "4"]
     web += ["--preload"]  # one import for all: what must not be shared between them opens at the first request
     web += ["--graceful-timeout", "5", "--access-logfile", "-", "--no-control-socket"]
+    web += ["--access-logformat", ACCESS_LOG]
     children = [
         Child("web", web),
         Child("worker", [python, "worker.py"]),

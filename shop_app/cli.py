@@ -23,13 +23,14 @@ from shop_app.catalog.importing.products import Defaults
 from shop_app.catalog.importing.rows import RowError
 from shop_app.config import Settings, example_env
 from shop_app.core.clock import Clock
-from shop_app.core.errors import InvalidInput
+from shop_app.core.errors import InvalidInput, NotFound
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.experiments import studies
 from shop_app.experiments.services import collect_exposures, stop_harmful
 from shop_app.extensions import db, limiter
 from shop_app.recsys.gateway import RecsysError, RecsysRejected
 from shop_app.recsys.operations import EmbeddedOperations, EvaluationCancelledError
+from shop_app.privacy.services import erase, person_of_order
 from shop_app.simulator.running import InProcess, OverHttp
 from shop_app.simulator.town import Plan, Town
 from shop_app.simulator.truth import TruthFile
@@ -59,6 +60,7 @@ def register(group: click.Group) -> None:
         simulate,
         migrations,
         run_studies,
+        forget_order,
     ):
         group.add_command(command)
 
@@ -375,3 +377,16 @@ def _now() -> datetime:
 def _currency() -> str:
     settings: Settings = current_app.extensions["settings"]
     return settings.currency
+
+
+@click.command("forget-order")
+@click.argument("number")
+@with_appcontext
+def forget_order(number: str) -> None:
+    """Erase the person behind an order, such as a guest, who has no account to do it from; the order stays."""
+    with unit_of_work(db.session):
+        try:
+            counts = erase(person_of_order(number), _clock().now())
+        except NotFound as error:
+            raise click.ClickException(str(error)) from error
+    click.echo(f"Erased: {sum(counts.values())} rows. Recsys follows within minutes.")

@@ -121,6 +121,19 @@ def rows_changed(statement: Update | Delete) -> int:
     return result.rowcount
 
 
+def empty_write_ahead_log() -> None:
+    """Move SQLite's write-ahead log into the database and cut it: it keeps old pages, with rows deleted since.
+
+    Best effort: while somebody reads it is left for next time. PostgreSQL has nothing to do.
+    """
+    if db.engine.dialect.name == "sqlite":
+        connection = db.engine.raw_connection()  # outside every transaction, or SQLite refuses
+        try:
+            connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]  # open
+        finally:
+            connection.close()
+
+
 def prepare_sqlite(engine: Engine) -> None:
     """Give a SQLite engine WAL, foreign keys, a busy timeout and immediate write transactions."""
     if engine.dialect.name == "sqlite":
@@ -137,6 +150,7 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
         "journal_mode=WAL",
         "synchronous=NORMAL",
         "foreign_keys=ON",
+        "secure_delete=ON",  # what an erased person leaves is overwritten, not only unlinked
         f"cache_size=-{SQLITE_CACHE_KIB}",
         f"wal_autocheckpoint={SQLITE_CHECKPOINT_PAGES}",
     ):

@@ -21,6 +21,7 @@ from recsys_engine.contract import (
     ScoredItem,
     SimilarItems,
     StoredItem,
+    StoredUser,
     User,
 )
 from shop_app.recsys.gateway import RecsysRejected, RecsysUnavailable
@@ -104,7 +105,10 @@ class FakeGateway:
         return _page([StoredItem(item, EPOCH, EPOCH) for item in self.items.values()], query)
 
     def list_users(self, query: PageQuery) -> Page[Any]:
-        return _page(list(self.users.values()), query)
+        if self.trouble:
+            raise self.trouble
+        found = [user for user in self.users.values() if query.user_id in (None, user.user_id)]
+        return _page([StoredUser(user, EPOCH, EPOCH) for user in found], query)
 
     def delete_events(self, which: DeleteFilter) -> DeleteResult:
         assert which.confirm_all or not which.is_empty

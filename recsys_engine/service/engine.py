@@ -95,7 +95,9 @@ class Engine:
         self._steering = Steering(self._stored)
         self._ranking: Ranking | None = None
         self.decisions = DecisionLog(namespace, decision_sample_rate, self.reading, self.writing)
-        self.archive = Archive(self.reading, self.writing, self.decisions, self._follow_deletion)
+        self.archive = Archive(
+            self.reading, self.writing, self.decisions, self._follow_deletion, database.empty_write_ahead_log
+        )
         self.control = Control(self)
         model = lambda version: self._learning and self._learning.version(version)  # noqa: E731
         self.replayer = Replayer(self.decisions, self.reading, self._live, model)

@@ -51,6 +51,15 @@ class Database:
         ):
             yield connection
 
+    def empty_write_ahead_log(self) -> None:
+        """Cut SQLite's write-ahead log: it keeps old pages, with rows deleted since. Best effort while others read."""
+        if self.is_sqlite:
+            connection = self._own().raw_connection()  # outside every transaction, or SQLite refuses
+            try:
+                connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
+            finally:
+                connection.close()
+
     def _own(self) -> Engine:
         """The engine, without connections inherited through a fork."""
         if os.getpid() != self._pid:

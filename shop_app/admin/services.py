@@ -20,6 +20,7 @@ from shop_app.extensions import db
 from shop_app.outbox.services import mark_changed
 from shop_app.recsys.gateway import RecsysGateway
 from shop_app.site_settings.services import audit, audit_engine
+from shop_app.tracking.delivery import key_hash
 from shop_app.tracking.models import TrackedEvent
 
 
@@ -150,6 +151,11 @@ def described(types: Sequence[EventTypeConfig]) -> list[dict[str, Any]]:
 _SHOWN = ("type", "weight", "half_life_days")
 
 
+def member_subject(key: str) -> str:
+    """How the audit trail, which nobody can erase from, names a member: a hash outlives them and tells nothing."""
+    return f"member {key_hash(key)[:16]}"
+
+
 def change_role(user_id: int, role: str, actor: str, now: datetime) -> User:
     """Give a member another role and sign them out everywhere. The role is already checked by the form.
 
@@ -166,7 +172,7 @@ def change_role(user_id: int, role: str, actor: str, now: datetime) -> User:
     audit(
         actor=actor,
         action="people.role",
-        subject=user.key,
+        subject=member_subject(user.key),
         before={"role": before},
         after={"role": role},
         now=now,

@@ -54,6 +54,14 @@ class Alarm:
         """Whether Redis answers. Raises `RedisError` when it does not."""
         return bool(self._queue.connection.ping())
 
+    def forget_old_commands(self) -> None:
+        """Let Redis write its append-only file anew: the old one keeps commands about keys that have ended since."""
+        try:
+            if self._queue.connection.config_get("appendonly").get("appendonly") == "yes":
+                self._queue.connection.bgrewriteaof()
+        except RedisError as error:
+            log.warning("redis_log_not_rewritten", extra={"reason": type(error).__name__})
+
     def _put(self, task: Task) -> None:
         self._queue.enqueue(
             task.path,

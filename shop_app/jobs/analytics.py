@@ -19,6 +19,7 @@ from shop_app.analytics.streams import ratio_findings, silence_findings
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db, handle
 from shop_app.jobs.shell import job
+from shop_app.privacy.services import privacy_findings
 
 LOOKS: Mapping[str, Callable[[datetime], Sequence[Finding]]] = {
     "delivery": delivery_findings,
@@ -29,6 +30,7 @@ LOOKS: Mapping[str, Callable[[datetime], Sequence[Finding]]] = {
     "levels": level_findings,
     "freshness": freshness_findings,
     "guardrail": guardrail_findings,
+    "privacy": privacy_findings,
 }
 """Who looks for what kind of finding."""
 

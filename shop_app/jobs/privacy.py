@@ -3,7 +3,7 @@
 from typing import Any
 
 from shop_app.core.unit_of_work import unit_of_work
-from shop_app.extensions import db, handle
+from shop_app.extensions import db, empty_write_ahead_log, handle
 from shop_app.jobs.shell import job
 from shop_app.privacy import retention
 from shop_app.privacy.services import erase_at_recsys
@@ -11,13 +11,19 @@ from shop_app.privacy.services import erase_at_recsys
 
 @job
 def forget() -> dict[str, Any]:
-    """Let Recsys forget whoever is due."""
+    """Let Recsys forget whoever is due, then take what files still hold of the rows that went."""
     with unit_of_work(db.session):
-        return {"erasures": erase_at_recsys(handle("recsys"), handle("clock").now())}
+        stepped = erase_at_recsys(handle("recsys"), handle("clock").now())
+    if stepped:
+        empty_write_ahead_log()
+        handle("alarm").forget_old_commands()
+    return {"erasures": stepped}
 
 
 @job
 def retain() -> dict[str, Any]:
-    """Delete a batch of what is older than its window."""
+    """Delete a batch of what is older than its window, and what the write-ahead log still has of rows that went."""
     with unit_of_work(db.session):
-        return {"deleted": sum(retention.apply(handle("clock").now()).values())}
+        deleted = sum(retention.apply(handle("clock").now()).values())
+    empty_write_ahead_log()
+    return {"deleted": deleted}

@@ -119,20 +119,83 @@ HOLDINGS: tuple[Holding, ...] = (
 )  # fmt: skip
 """In the order of erasing: what refers to a row goes before it."""
 
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What lies outside the shop's tables: where, what of a person it holds, how it is handed out and what ends it.
+
+    `names` are Redis key patterns (`*` for anything) or `table.column` of the engine, as the place has them.
+    """
+
+    place: str
+    names: tuple[str, ...]
+    holds: str
+    export: str
+    erase: str
+
+
 ELSEWHERE = (
-    ("Recsys", "users, events, decisions and what was learned from them", "`forget_users`, twice (see `Erasure`)"),
-    ("Redis, queue", "job names only", "nothing to erase"),
-    ("Redis, rate limits", "network addresses", "each ends with its window, a minute or an hour"),
-    ("log files", "request names; personal data is taken out before writing", "rotated by the machine"),
-    ("cookies", "signed: anonymous key, session, consent", "cleared at once in the browser that asks; dead in others"),
-    ("sandbox_payment", "what another company would hold, under the payment's key", "theirs to erase"),
-    ("audit_entry", "what staff did; no shopper is a subject by name", "kept, hash-chained"),
-)
-"""Holdings outside these tables: what, and what ends them."""
+    Elsewhere(
+        "Recsys", (
+            "engine_users.user_id", "engine_users.traits", "engine_earlier.key", "engine_earlier.body",
+            "engine_events.user_id", "engine_events.meta",
+        ),
+        "the opaque key, traits, events", "`services.export` asks Recsys", "`forget_users`, twice (see `Erasure`)",
+    ),
+    Elsewhere(
+        "Recsys, what it served",
+        (
+            "engine_decisions.user_hash", "engine_decisions.body", "engine_bandit_decisions.user_hash",
+            "engine_bandit_decisions.bucket_key",
+        ),
+        "lists and policies chosen for a hash of the key", "not by name: the console finds them by the hash",
+        "`forget_users`, with the rewards",
+    ),
+    Elsewhere(
+        "Recsys, what it learned", ("engine_snapshots.name",),
+        "counts in memory and in snapshot files, which hold keys", "the events they come from",
+        "`forget_users` takes back exactly what the person added; snapshots from before are deleted",
+    ),
+    Elsewhere(
+        "Recsys, its log of operations", ("engine_operations.payload",),
+        "a hash of the key of who was erased", "nothing to hand out", "kept: every copy of the engine must obey",
+    ),
+    Elsewhere("Redis, queue", ("rq:*",), "names of jobs, never arguments", "nothing to hand out", "nothing to erase"),
+    Elsewhere("Redis, cron", ("shop:cron",), "which process ticks", "nothing to hand out", "nothing to erase"),
+    Elsewhere(
+        "Redis, rate limits", ("LIMITS:*", "LIMITER*"), "network addresses, hashes of e-mail addresses",
+        "too short-lived to hand out", "each ends with its window, an hour at most; the append-only file is rewritten",
+    ),
+    Elsewhere(
+        "memory of web processes", (), "the last lists by key, ids of products only", "nothing to hand out",
+        "half an hour at most, and never shown to another key",
+    ),
+    Elsewhere(
+        "log files", (), "names of requests and jobs; personal data is taken out before writing, addresses and "
+        "searches are never written", "nothing to hand out", "rotated by the machine",
+    ),
+    Elsewhere(
+        "cookies", (), "signed: anonymous key, visit, consent, which account the browser knows", "in the browser",
+        "cleared at once in the browser that asks; dead in others",
+    ),
+    Elsewhere(
+        "write-ahead logs of SQLite", (), "pages with rows deleted since", "the rows they held",
+        "cut after each erasure and every ten minutes; deleted rows are overwritten in the database itself",
+    ),
+    Elsewhere(
+        "sandbox_payment", (), "what another company would hold, under the payment's key", "theirs to hand out",
+        "theirs to erase",
+    ),
+    Elsewhere(
+        "audit_entry", (), "what staff did; members are named by a hash, orders by number", "nothing to hand out",
+        "kept, hash-chained",
+    ),
+)  # fmt: skip
+"""Holdings outside these tables. Tests compare them with what Redis and the engine really have."""
 
 HARMLESS = {
     "alert.acknowledged_by": "staff",
-    "audit_entry.actor": "staff",
+    "audit_entry.actor": "staff",  # their subjects: see ELSEWHERE
     "experiment.key": "the experiment's own name",
     "experiment.created_by": "staff",
     "site_setting.key": "a setting's name",
@@ -146,3 +209,14 @@ HARMLESS = {
     "category.name": "a department",
 }
 """Columns whose names sound like a person and are none, with what they are."""
+
+HARMLESS_AT_RECSYS = {
+    "engine_documents.key": "a rule's or setting's own name",
+    "engine_documents.body": "rules and settings",
+    "engine_document_history.key": "as above",
+    "engine_document_history.body": "as above",
+    "engine_document_history.author": "staff",
+    "engine_evaluations.body": "figures about everybody together",
+    "engine_settings_sets.body": "settings",
+}
+"""The same for the engine's tables."""

@@ -1,6 +1,7 @@
 """A member's own data: see it, take it along, have it erased."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
@@ -9,6 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from shop_app.accounts.models import User
 from shop_app.accounts.passwords import is_correct
+from shop_app.accounts.views.base import KNOWN_BROWSER
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db, handle, limiter
 from shop_app.privacy.services import erase, export, person_of
@@ -39,7 +41,7 @@ def take_along() -> BaseResponse | tuple[str, int]:
     """Everything held about the member, as one JSON file; asks for the password again."""
     if not _confirmed():
         return _refused()
-    held = export(person_of(current_shopper().key))
+    held = export(person_of(current_shopper().key), handle("recsys"))
     text = json.dumps(held, default=_plain, ensure_ascii=False, indent=1)
     headers = {"Content-Disposition": 'attachment; filename="my-data.json"', "Cache-Control": "private, no-store"}
     return Response(text, mimetype="application/json", headers=headers)
@@ -58,7 +60,9 @@ def forget_me() -> BaseResponse | tuple[str, int]:
         erase(person_of(key), handle("clock").now())
     start_new_person()
     flash("Your account and what we learned from you are erased. Recsys follows within minutes.", "good")
-    return redirect(url_for("catalog.home"), 303)
+    response = redirect(url_for("catalog.home"), 303)
+    response.delete_cookie(KNOWN_BROWSER)
+    return response
 
 
 def _confirmed() -> bool:
@@ -70,5 +74,7 @@ def _refused() -> tuple[str, int]:
     return render_template("privacy/data.html", problem="That password is not right."), 400
 
 
-def _plain(value: object) -> str:
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
     return value.isoformat() if isinstance(value, datetime) else str(value)

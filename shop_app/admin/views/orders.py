@@ -18,6 +18,9 @@ STATUSES = ("placed", "shipped", "cancelled", "refunded")
 def orders() -> str:
     """The list; the address holds the filter."""
     text, status = request.args.get("q", ""), request.args.get("status", "")
+    with unit_of_work(db.session):
+        shown = len(found.orders(text, status, page_number(request.args)).rows)
+        audit(actor=actor(), action="orders.listed", subject="orders", after={"shown": shown}, now=now())
     listing = found.orders(text, status, page_number(request.args))
     return page("admin/orders.html", listing=listing, text=text, status=status, statuses=STATUSES)
 

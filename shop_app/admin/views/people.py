@@ -1,4 +1,4 @@
-"""Members. Looking at one is written down, since it shows personal data."""
+"""Members. Looking at one, or at the list, is written down, since it shows personal data."""
 
 from flask import flash, redirect, request, url_for
 from werkzeug.wrappers import Response
@@ -8,6 +8,7 @@ from shop_app.admin import services
 from shop_app.admin.forms import parse_role
 from shop_app.admin.paging import page_number
 from shop_app.admin.queries import people as found
+from shop_app.admin.services import member_subject
 from shop_app.admin.views.base import actor, bp, now, page
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
@@ -20,6 +21,9 @@ ROLES = ("shopper", *STAFF_ROLES)
 def people() -> str:
     """The list; the address holds the filter."""
     text, role = request.args.get("q", ""), request.args.get("role", "")
+    with unit_of_work(db.session):
+        shown = len(found.people(text, role, page_number(request.args)).rows)
+        audit(actor=actor(), action="people.listed", subject="members", after={"shown": shown}, now=now())
     listing = found.people(text, role, page_number(request.args))
     return page("admin/people.html", listing=listing, text=text, role=role, roles=ROLES)
 
@@ -28,7 +32,7 @@ def people() -> str:
 def person(user_id: int) -> str:
     """One member: who they are, what they agreed to, what they did."""
     with unit_of_work(db.session):
-        audit(actor=actor(), action="people.opened", subject=found.person(user_id).key, now=now())
+        audit(actor=actor(), action="people.opened", subject=member_subject(found.person(user_id).key), now=now())
     one = found.person(user_id)
     return page(
         "admin/person.html",

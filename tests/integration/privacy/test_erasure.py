@@ -11,14 +11,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import JSON, String, Text, func, select
 
+from recsys_engine.store.tables import metadata as engine_tables
 from shop_app.core.clock import FixedClock
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import Base, db
 from shop_app.orders.models import Order
 from shop_app.privacy import retention
 from shop_app.privacy.models import Erasure
-from shop_app.privacy.registry import HARMLESS, HOLDINGS
-from shop_app.privacy.services import erase_at_recsys
+from shop_app.privacy.registry import ELSEWHERE, HARMLESS, HARMLESS_AT_RECSYS, HOLDINGS, Person
+from shop_app.privacy.services import erase, erase_at_recsys, privacy_findings
 from shop_app.recsys.gateway import RecsysUnavailable
 from shop_app.sync.replay import replay
 from shop_app.sync.services import Carrier, drain
@@ -67,6 +68,18 @@ def test_every_column_that_can_name_a_person_is_in_the_registry() -> None:
         assert set(holding.columns) <= set(holding.model.__table__.columns.keys())
     existing = {f"{table.name}.{column.name}" for table in Base.metadata.sorted_tables for column in table.columns}
     assert set(HARMLESS) <= existing
+
+
+AT_RECSYS = {"user_id", "user_hash", "traits", "meta", "body", "key", "payload", "bucket_key", "author"}
+
+
+@pytest.mark.ticket("RS-018")
+def test_every_column_of_the_engine_that_can_name_a_person_is_in_the_registry() -> None:
+    held = {name for elsewhere in ELSEWHERE for name in elsewhere.names if name.startswith("engine_")}
+    columns = {f"{table.name}.{column.name}" for table in engine_tables.sorted_tables for column in table.columns}
+
+    assert {name for name in columns if name.partition(".")[2] in AT_RECSYS} - held - set(HARMLESS_AT_RECSYS) == set()
+    assert (held | set(HARMLESS_AT_RECSYS)) - columns == set()
 
 
 @pytest.fixture
@@ -178,8 +191,23 @@ def test_the_export_holds_everything_and_no_secret(client: FlaskClient, canary: 
         "user", "order", "tracked_event", "consent_record", "wishlist_item", "payment_attempt", "identity_merge",
     }  # fmt: skip
     assert held["user"][0]["key"] == canary
+    assert held["at_recsys"]["users"][0]["user_id"] == canary
+    assert {event["source_event_id"] for event in held["at_recsys"]["events"]} == {
+        row["source_event_id"] for row in held["tracked_event"]
+    }
     assert held["order"][0]["address"]["city"] == f"{CANARY}ville"
     assert not re.search(r"password_hash|totp|token_hash|access_token", answer.text)
+
+
+@pytest.mark.ticket("RS-018")
+@pytest.mark.usefixtures("canary")
+def test_an_export_says_when_recsys_did_not_answer(client: FlaskClient, carrier: Carrier) -> None:
+    carrier.gateway.trouble = RecsysUnavailable("gone")  # type: ignore[attr-defined]  # the fake
+
+    held = client.post("/account/data/export", data={"password": PASSWORD}).json
+
+    assert "did not answer" in held["at_recsys"]
+    assert held["user"]
 
 
 def test_while_recsys_is_away_the_erasure_waits(
@@ -198,6 +226,45 @@ def test_while_recsys_is_away_the_erasure_waits(
             "gone",
             clock.now() + timedelta(minutes=1),
         )
+
+
+@pytest.mark.ticket("RS-018")
+@pytest.mark.usefixtures("carrier")
+def test_support_erases_a_guest_by_the_number_of_an_order(app: Flask, client: FlaskClient) -> None:
+    with app.app_context(), unit_of_work(db.session):
+        a_product("MUG-1", stock=9)
+    client.post("/cart/lines", data={"sku": "MUG-1"})
+    hidden = dict(re.findall(r'type="hidden" name="(key|fingerprint)" value="([^"]+)"', client.get("/checkout").text))
+    client.post("/checkout", data={**hidden, **ADDRESS, "email": EMAIL, "delivery": "collect", "method": "card_ok"})
+    with app.app_context():
+        number = db.session.scalars(select(Order.number)).one()
+    assert traces(app, CANARY)
+
+    runner = app.test_cli_runner()
+    done, again, unknown = (runner.invoke(args=["forget-order", one]) for one in (number.lower(), number, "RS-NONE"))
+
+    assert done.output.startswith("Erased: ")
+    assert traces(app, CANARY) == []
+    assert (again.exit_code, unknown.exit_code) == (1, 1)
+    with app.app_context():
+        assert db.session.scalars(select(Order)).one().total_minor == 1250
+
+
+@pytest.mark.ticket("RS-018")
+@pytest.mark.ticket("RS-073")
+def test_what_is_not_obeyed_in_time_is_an_alert(app: Flask, clock: FixedClock, canary: str) -> None:
+    with app.app_context():
+        with unit_of_work(db.session):
+            erase(Person(("a_somebody",), None), clock.now())
+        clock.advance(timedelta(minutes=14))
+        assert privacy_findings(clock.now()) == []
+        clock.advance(timedelta(minutes=2))
+        assert [(one.subject, one.details) for one in privacy_findings(clock.now())] == [("erasures", {"waiting": 1})]
+        clock.advance(timedelta(days=410))
+        kept = {one.subject: one.details for one in privacy_findings(clock.now())}["retention"]
+
+    assert kept["browsing events"] > 0
+    assert canary
 
 
 @pytest.mark.ticket("RS-073")
@@ -222,3 +289,6 @@ def test_the_registry_is_told_in_the_docs() -> None:
     page = Path("docs/privacy.md").read_text(encoding="utf-8")
 
     assert [holding.name for holding in HOLDINGS if f"`{holding.name}`" not in page] == []
+    assert [one.place for one in ELSEWHERE if one.place not in page] == []
+    windows = {f"{window.name} {window.keep.days} days" for window in retention.windows()}
+    assert {line for line in windows if line not in page} == set()
