@@ -28,9 +28,9 @@ from shop_app.core.unit_of_work import unit_of_work
 from shop_app.experiments import studies
 from shop_app.experiments.services import collect_exposures, stop_harmful
 from shop_app.extensions import db, limiter
+from shop_app.privacy.services import erase, person_of_order
 from shop_app.recsys.gateway import RecsysError, RecsysRejected
 from shop_app.recsys.operations import EmbeddedOperations, EvaluationCancelledError
-from shop_app.privacy.services import erase, person_of_order
 from shop_app.simulator.running import InProcess, OverHttp
 from shop_app.simulator.town import Plan, Town
 from shop_app.simulator.truth import TruthFile

@@ -198,6 +198,8 @@ HARMLESS = {
     "audit_entry.actor": "staff",  # their subjects: see ELSEWHERE
     "experiment.key": "the experiment's own name",
     "experiment.created_by": "staff",
+    "bandit_run.started_by": "staff",
+    "study.asked_by": "staff",
     "site_setting.key": "a setting's name",
     "site_setting.updated_by": "staff",
     "sandbox_payment.key": "another company's database",

@@ -4,6 +4,7 @@ Afterwards no byte of theirs is in the databases, in Redis, in any file of the s
 late brings them back, and everybody else sees the lists of a world in which the canary never was.
 """
 
+import json
 import logging
 import random
 import re
@@ -33,12 +34,12 @@ from shop_app.config import Settings
 from shop_app.core.clock import FixedClock
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.experiments.services import Variant, collect_exposures, plan_experiment, start_experiment
-from shop_app.extensions import db
+from shop_app.extensions import Base, db
 from shop_app.jobs.alarm import connect_queue
 from shop_app.jobs.privacy import forget, retain
 from shop_app.logs import JsonFormatter
 from shop_app.orders.models import Order
-from shop_app.privacy.registry import ELSEWHERE
+from shop_app.privacy.registry import ELSEWHERE, HOLDINGS
 from shop_app.recsys.embedded import EmbeddedGateway
 from shop_app.sync.replay import replay
 from shop_app.sync.services import Carrier, drain
@@ -238,6 +239,18 @@ def traces(app: Flask, redis: Redis, tmp_path: Path, words: set[str]) -> set[tup
     }
 
 
+def columns_with(app: Flask, words: set[str]) -> set[str]:
+    """`table.column` of the shop wherever one of `words` stands."""
+    with app.app_context():
+        return {
+            f"{table.name}.{name}"
+            for table in Base.metadata.sorted_tables
+            for row in db.session.execute(select(table)).mappings()
+            for name, value in row.items()
+            if any(one in json.dumps(value, default=str) for one in words)
+        }
+
+
 def lists(gateway: EmbeddedGateway, people: list[str | None]) -> dict[tuple[str | None, str], list[Any]]:
     found = {}
     for person in people:
@@ -298,6 +311,8 @@ def test_an_erased_person_leaves_no_byte_and_no_mark_on_anybodys_lists(
     strangers = [key for key in redis.scan_iter() if not any(fnmatch(key.decode(), one) for one in registered)]
     assert strangers == [], "keys of Redis that are in no entry of the registry"
     assert list(redis.scan_iter("LIMIT*"))
+    held = {f"{holding.name}.{column}" for holding in HOLDINGS for column in holding.columns}
+    assert columns_with(app, everywhere) - held == set(), "columns that hold a person and are in no entry"
     known = {one for _, one in traces(app, redis, tmp_path, everywhere)}
     assert known >= {word("mail"), word("street"), word("text"), word("query"), word("newname"), key}
     with_canary = lists(app.extensions["recsys"].inner, [None, *others])
