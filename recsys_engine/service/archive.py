@@ -35,19 +35,11 @@ class Archive:
     Operations outlive an erasure, so they name users by hash only.
     """
 
-    def __init__(
-        self,
-        reading: Opened,
-        writing: Opened,
-        decisions: DecisionLog,
-        follow: Callable[[], None],
-        wipe: Callable[[], None],
-    ) -> None:
+    def __init__(self, reading: Opened, writing: Opened, decisions: DecisionLog, follow: Callable[[], None]) -> None:
         self._reading = reading
         self._writing = writing
         self._decisions = decisions
         self._follow = follow
-        self._wipe = wipe
 
     def list_items(self, query: PageQuery) -> Page[StoredItem]:
         """Stored items, newest first."""
@@ -104,7 +96,6 @@ class Archive:
             append_operation(connection, tenant, seq + 1, "users_forgotten", {"user_hashes": hashes})
             move_head(connection, tenant, seq + 1)
         self._follow()
-        self._wipe()
         return ForgetResult(users=gone[0], events=gone[1], decisions=lists, bandit_contexts=arms)
 
 

@@ -95,9 +95,7 @@ class Engine:
         self._steering = Steering(self._stored)
         self._ranking: Ranking | None = None
         self.decisions = DecisionLog(namespace, decision_sample_rate, self.reading, self.writing)
-        self.archive = Archive(
-            self.reading, self.writing, self.decisions, self._follow_deletion, database.empty_write_ahead_log
-        )
+        self.archive = Archive(self.reading, self.writing, self.decisions, self._follow_deletion)
         self.control = Control(self)
         model = lambda version: self._learning and self._learning.version(version)  # noqa: E731
         self.replayer = Replayer(self.decisions, self.reading, self._live, model)
@@ -376,6 +374,7 @@ class Engine:
         if self.model_folder is not None and self._tenant is not None:
             SnapshotFolder(self.model_folder, self._tenant).drop_before(sys.maxsize)
             ModelFile(self.model_folder, self._tenant).forget_previous()
+        self._database.empty_write_ahead_log()
         self.catch_up()
 
     @contextmanager
