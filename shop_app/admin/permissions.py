@@ -38,6 +38,8 @@ RULES: dict[str, Rule] = {
     "admin.overview": Rule(Right.SEE),
     "admin.guardrails_page": Rule(Right.SEE),
     "admin.guardrails_csv": Rule(Right.SEE),
+    "admin.similarity": Rule(Right.SEE),
+    "admin.judge_pair": Rule(Right.MERCHANDISE),
     "admin.live_page": Rule(Right.SEE),
     "admin.live_figures": Rule(Right.SEE),
     "admin.funnel_page": Rule(Right.SEE),

@@ -24,6 +24,7 @@ from shop_app.admin.views import (
     ranking,
     rules,
     segments,
+    similarity,
     slo,
     surfaces,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "ranking",
     "rules",
     "segments",
+    "similarity",
     "slo",
     "surfaces",
 ]

@@ -58,6 +58,7 @@ NAVIGATION: tuple[tuple[str, tuple[NavLink, ...]], ...] = (
             NavLink("admin.rules", "Rules"),
             NavLink("admin.overrides", "Overrides"),
             NavLink("admin.segments", "Segments", ("admin.segment", "admin.profile")),
+            NavLink("admin.similarity", "Similar products"),
             NavLink("admin.ranking", "Ranking", ("admin.change_ranking", "admin.restore_ranking")),
             NavLink("admin.event_types", "Event weights"),
         ),
