@@ -30,6 +30,8 @@ BLOCKED = "blocked"
 FILL_RESERVE = 3
 """Fill offers this many times k items, so that caps still leave a full list."""
 
+DENSE_SIZE = 20_000
+"""Up to this many items a mark per item is cheaper than sorting what was found."""
 FILL = "fill"
 Found = tuple[str, IntArray]
 """A generator and what it found."""
@@ -156,12 +158,19 @@ def _merged(found: list[Found], ties: IntArray) -> tuple[IntArray, IntArray]:
     """
     if not found:
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    bits = np.zeros(len(ties), np.uint32)
-    for place, (_, items) in enumerate(found):
-        bits[items] |= 1 << place
-    merged = np.flatnonzero(bits != 0)
-    merged = merged[ties[merged].argsort(kind="stable")]
-    return merged, bits[merged].astype(np.int64)
+    if len(ties) <= DENSE_SIZE:
+        marks = np.zeros(len(ties), np.uint32)
+        for place, (_, part) in enumerate(found):
+            marks[part] |= 1 << place
+        items = np.flatnonzero(marks)
+        items = items[ties[items].argsort(kind="stable")]
+        return items, marks[items].astype(np.int64)
+    items = np.concatenate([part for _, part in found])
+    bits = np.repeat(1 << np.arange(len(found)), [len(part) for _, part in found])
+    order = ties[items].argsort(kind="stable")
+    items, bits = items[order], bits[order]
+    begins = np.flatnonzero(np.concatenate([[True], items[1:] != items[:-1]])) if len(items) else items
+    return items[begins], np.bitwise_or.reduceat(bits, begins) if len(items) else bits
 
 
 def _scored_and_ordered(job: Job, items: IntArray, bits: IntArray, source_names: tuple[str, ...]) -> Outcome:

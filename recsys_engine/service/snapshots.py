@@ -16,7 +16,7 @@ from recsys_engine.store.snapshots import SnapshotFolder
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 """Goes up when a state is laid out or counted differently; files of another format are passed over."""
 SAVE_EVERY = 10_000
 """Rows of the log from one snapshot to the next; a start applies at most about these one by one."""

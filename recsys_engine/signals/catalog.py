@@ -10,6 +10,7 @@ import numpy as np
 
 from recsys_engine.contract.limits import EMBEDDING_DIM
 from recsys_engine.domain import BoolArray, IntArray, Shelf
+from recsys_engine.signals.journal import Journal
 from recsys_engine.signals.packing import Arrays, packed, unpacked
 
 _FIRST_CAPACITY = 256
@@ -67,7 +68,7 @@ class Catalog:
         self.items_with_tag: dict[int, set[int]] = {}
         self._tags_of: dict[int, tuple[int, ...]] = {}
         self._masks: dict[int, IntArray] = {}
-        self.version = 0
+        self.journal = Journal()
         self._ids: list[str] = []
         self._available = np.zeros(_FIRST_CAPACITY, bool)
         self._price = np.full(_FIRST_CAPACITY, np.nan)
@@ -152,7 +153,7 @@ class Catalog:
             "tag_lengths": lengths,
             "tag_members": codes,
             "embeddings": self._embeddings[: self._embedded],
-            "counts": np.array([self._width, self.version]),
+            "counts": np.array([self._width]),
         }
 
     def load(self, arrays: Arrays) -> None:
@@ -172,7 +173,8 @@ class Catalog:
                 self.items_with_tag.setdefault(code, set()).add(index)
         self._embeddings = arrays["embeddings"]
         self._embedded = len(self._embeddings)
-        self._width, self.version = (int(count) for count in arrays["counts"])
+        self._width = int(arrays["counts"][0])
+        self.journal.turn()
 
     def put(self, row: Any) -> int:
         """Apply one row of the items table; returns the index."""
@@ -190,7 +192,7 @@ class Catalog:
         self._parent[index] = self.parents.of(str(parent)) if parent else self.parents.of(row.item_id)
         self._put_tags(index, tags, brand, category)
         self._put_embedding(index, row.embedding)
-        self.version += 1
+        self.journal.note(index)
         return index
 
     def is_stored(self, index: int) -> bool:
@@ -207,7 +209,7 @@ class Catalog:
         self._brand[index] = self._category[index] = self._parent[index] = -1
         self._put_tags(index, [], None, None)
         self._embedding_row[index] = -1
-        self.version += 1
+        self.journal.note(index)
 
     def tag_mask(self, names: Iterable[str]) -> BoolArray:
         """Items that carry any of the tags; names compare trimmed and case-folded."""

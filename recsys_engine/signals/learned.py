@@ -14,6 +14,7 @@ from recsys_engine.signals.histories import TS_MS
 from recsys_engine.signals.ranking.from_state import Lessons, histories_from
 from recsys_engine.signals.ranking.model import Ranked, RankingModel, Told, fit_ranking, tell_nobody
 from recsys_engine.signals.ranking.shoppers import Histories
+from recsys_engine.signals.sources import looked_up
 from recsys_engine.signals.state import LiveState
 
 LONGEST_QUERY = 10  # items of a cart or session that count, the newest
@@ -112,10 +113,7 @@ class LearnedSource:
         return items[np.lexsort((query.shelf.ties[items], -scores))][:limit]
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
-        known, scores = self._answer(query)
-        dense = np.zeros(query.shelf.size)
-        dense[known] = scores
-        return dense[items]
+        return looked_up(*self._answer(query), items)
 
     def _answer(self, query: Query) -> Answer:
         """Remembered until the shopper does something, the question changes or a new model comes."""

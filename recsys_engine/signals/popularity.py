@@ -5,8 +5,9 @@ from copy import copy
 import numpy as np
 import numpy.typing as npt
 
-from recsys_engine.domain import FloatArray
+from recsys_engine.domain import FloatArray, IntArray
 from recsys_engine.signals.decay import DAY_MS, quantities, quantity, read_factor, weight_at, weights_at
+from recsys_engine.signals.journal import Journal
 from recsys_engine.signals.packing import Arrays
 
 TREND_SHORT_MS = 7 * DAY_MS
@@ -30,7 +31,7 @@ class Popularity:
         self.type_rows: dict[int, int] = {type_: type_ for type_ in range(_TYPES)}
         self.cells = np.zeros((3, _TYPES, _FIRST_CAPACITY), np.int64)
         self.pace: dict[int, float] = {}
-        self.version = 0
+        self.journal = Journal()
 
     def frozen(self) -> "Popularity":
         """A copy that later events leave alone."""
@@ -42,14 +43,14 @@ class Popularity:
         """Everything ``load`` needs, as views."""
         rows = np.array(list(self.type_rows.items()), np.int64)
         pace = np.array(list(self.pace.items()), np.float64).reshape(-1, 2)
-        return {"cells": self.cells, "type_rows": rows, "pace": pace, "version": np.array([self.version])}
+        return {"cells": self.cells, "type_rows": rows, "pace": pace}
 
     def load(self, arrays: Arrays) -> None:
         """Take over what ``arrays`` gave."""
         self.cells = arrays["cells"]
         self.type_rows = dict(arrays["type_rows"].tolist())
         self.pace = {int(item): pace for item, pace in arrays["pace"].tolist()}
-        self.version = int(arrays["version"][0])
+        self.journal.turn()
 
     def half_life_ms(self, type_: int, pace: float = 1.0) -> int:
         own = self.half_lives_ms.get(type_, self.default_half_life_ms)
@@ -62,7 +63,7 @@ class Popularity:
         self.pace.pop(item, None)
         if pace != 1.0:
             self.pace[item] = pace
-        self.version += 1
+        self.journal.note(item)
 
     def recount(
         self,
@@ -77,7 +78,7 @@ class Popularity:
             self.cells[0, self._row(type_), item] += self._shares(
                 type_, self.pace.get(item, 1.0), quantities(values[mask]), ts_ms[mask]
             ).sum()
-        self.version += 1
+        self.journal.note(item)
 
     def add(self, item: int, type_: int, value: float, ts_ms: int, sign: int = 1) -> None:
         """Count one event (``sign`` -1 takes it back)."""
@@ -89,7 +90,7 @@ class Popularity:
         for window, half_life in enumerate((self.half_life_ms(type_, pace), TREND_SHORT_MS, TREND_LONG_MS)):
             weight = weight_at(ts_ms, self.epoch_ms, half_life)
             self.cells[window, row, item] += direction * ((weight * abs(amount)) >> _QUANTITY_BITS)
-        self.version += 1
+        self.journal.note(item)
 
     def add_many(
         self,
@@ -112,7 +113,7 @@ class Popularity:
             for pace, here in self._by_pace(items[mask]):
                 shares = self._shares(type_, pace, amounts[mask][here], ts_ms[mask][here])
                 np.add.at(self.cells[0, row], items[mask][here], shares)
-        self.version += 1
+        self.journal.turn()
 
     def _shares(
         self, type_: int, pace: float, amounts: npt.NDArray[np.int64], ts_ms: npt.NDArray[np.int64]
@@ -135,25 +136,33 @@ class Popularity:
         found: npt.NDArray[np.int64] = self.cells[2, row, items]
         return found
 
-    def scores(self, type_weights: dict[int, float], now_ms: int, size: int) -> FloatArray:
-        """Σ over types of weight · decayed count, for the first ``size`` items; negatives become 0."""
+    def scores(
+        self, type_weights: dict[int, float], now_ms: int, size: int, items: IntArray | None = None
+    ) -> FloatArray:
+        """Σ over types of weight · decayed count, of ``items`` or of all the first ``size``; negatives become 0."""
         self._reserve(size)
-        total = np.zeros(size)
+        which = slice(size) if items is None else items
+        total = np.zeros(size if items is None else len(items))
         for type_, row in sorted(self.type_rows.items()):
             weight = type_weights.get(type_, 0.0)
             if weight:
                 factor = weight * read_factor(now_ms, self.epoch_ms, self.half_life_ms(type_))
-                total += factor * self.cells[0, row, :size]
-        for item, pace in self.pace.items():
+                total += factor * self.cells[0, row, which]
+        for place, item in enumerate([] if items is None else items.tolist()):
+            if item in self.pace:
+                total[place] = self._paced(type_weights, now_ms, item)
+        for item in self.pace if items is None else ():
             if item < size:
-                total[item] = sum(
-                    weight
-                    * read_factor(now_ms, self.epoch_ms, self.half_life_ms(type_, pace))
-                    * self.cells[0, row, item]
-                    for type_, row in self.type_rows.items()
-                    if (weight := type_weights.get(type_, 0.0))
-                )
+                total[item] = self._paced(type_weights, now_ms, item)
         return np.maximum(total, 0.0)
+
+    def _paced(self, type_weights: dict[int, float], now_ms: int, item: int) -> float:
+        pace = self.pace[item]
+        return sum(
+            weight * read_factor(now_ms, self.epoch_ms, self.half_life_ms(type_, pace)) * int(self.cells[0, row, item])
+            for type_, row in sorted(self.type_rows.items())
+            if (weight := type_weights.get(type_, 0.0))
+        )
 
     def aged(self, type_weights: dict[int, float], half_life_ms: float, now_ms: int, size: int) -> FloatArray:
         """Popularity under any half-life h, from the short and the long counter: short^w · long^(1−w).
@@ -167,27 +176,32 @@ class Popularity:
         mixed: FloatArray = short**share * long ** (1 - share)
         return mixed
 
-    def trend(self, type_weights: dict[int, float], now_ms: int, size: int) -> FloatArray:
+    def trend(
+        self, type_weights: dict[int, float], now_ms: int, size: int, items: IntArray | None = None
+    ) -> FloatArray:
         """Short-window rate over long-window rate, shrunk: (s/7 d) / (l/120 d + 1/120 d), 0 for the unseen."""
-        short, long = self._rates(type_weights, now_ms, size)
+        short, long = self._rates(type_weights, now_ms, size, items)
         ratio: FloatArray = (short / TREND_SHORT_MS) / ((long + 1.0) / TREND_LONG_MS)
         return ratio
 
-    def _rates(self, type_weights: dict[int, float], now_ms: int, size: int) -> tuple[FloatArray, FloatArray]:
+    def _rates(
+        self, type_weights: dict[int, float], now_ms: int, size: int, items: IntArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
         """Weighted counts under the short and the long half-life; negatives become 0."""
         self._reserve(size)
+        which = slice(size) if items is None else items
         short, long = (
-            np.maximum(self._weighted(type_weights, window, size), 0) * read_factor(now_ms, self.epoch_ms, half_life)
+            np.maximum(self._weighted(type_weights, window, which), 0) * read_factor(now_ms, self.epoch_ms, half_life)
             for window, half_life in ((1, TREND_SHORT_MS), (2, TREND_LONG_MS))
         )
         return short, long
 
-    def _weighted(self, type_weights: dict[int, float], window: int, size: int) -> FloatArray:
-        total = np.zeros(size)
+    def _weighted(self, type_weights: dict[int, float], window: int, which: slice | IntArray) -> FloatArray:
+        total = np.zeros(which.stop if isinstance(which, slice) else len(which))
         for type_, row in sorted(self.type_rows.items()):  # by type: the same sum whatever came first
             weight = type_weights.get(type_, 0.0)
             if weight:
-                total += weight * self.cells[window, row, :size]
+                total += weight * self.cells[window, row, which]
         return total
 
     def _row(self, type_: int) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_engine.contract.entities import EventType
-from recsys_engine.domain import FloatArray, IntArray, Query
+from recsys_engine.domain import FloatArray, IntArray, Query, Shelf
 from recsys_engine.signals.decay import DAY_MS
 from recsys_engine.signals.pairs import Norm, PairCounts
 from recsys_engine.signals.state import LiveState
@@ -15,12 +15,9 @@ from recsys_engine.signals.state import LiveState
 PAIR_SHRINKAGE = 5.0
 DENSE_SIZE = 50_000
 """Up to this many items a fresh sum over the whole catalogue is cheaper than adding into a kept buffer."""
-SPARSE_SHARE = 32
-"""With fewer partners than a 32nd of the catalogue, sorting them is cheaper than a pass over the catalogue."""
 REPURCHASE_HALF_LIFE_S = 60 * DAY_MS / 1000
 REFRESH_S = 60.0
-IMMEDIATE_SIZE = 20_000
-LARGE_REFRESH_S = 0.5
+RESERVE = 4
 AGED_KEPT = 3
 PROFILE_ITEMS = 200
 STARTER_ITEMS = 50
@@ -53,7 +50,7 @@ def looked_up(known: IntArray, values: FloatArray, items: IntArray) -> FloatArra
 class PopularitySource:
     """Decayed popularity: Σ over event types of weight · decayed value, with the decay of the current minute.
 
-    Up to ``IMMEDIATE_SIZE`` items every event shows at once; above, within ``LARGE_REFRESH_S``.
+    Every event shows at once and costs the items it touched, not the catalogue.
     """
 
     name = "recent_popularity"
@@ -61,11 +58,9 @@ class PopularitySource:
     def __init__(self, state: LiveState) -> None:
         self._state = state
         self._key: object = None
-        self._version = -1
-        self._at_s = 0.0
+        self._seen = (-1, -1)
         self._scores: FloatArray = np.zeros(0)
-        self._order: IntArray = _NOTHING
-        self._reach = 0
+        self._leaders: Leaders | None = None
         self._aged: dict[float, PopularitySource] = {}
 
     def candidates(self, query: Query, limit: int) -> IntArray:
@@ -74,10 +69,9 @@ class PopularitySource:
     def best(self, query: Query, reach: int) -> IntArray:
         """At least the ``reach`` best available items; the same array until something changes."""
         self._refresh(query)
-        if self._reach < reach:
-            self._reach = max(reach, PROFILE_REACH)
-            self._order = top(np.where(query.shelf.available, self._scores, 0.0), self._reach, query.shelf.ties)
-        return self._order
+        if self._leaders is None or self._leaders.reach < reach:
+            self._leaders = Leaders(self._scores, query.shelf, max(reach, PROFILE_REACH))
+        return self._leaders.order
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         asked = self._asked(query)
@@ -94,18 +88,57 @@ class PopularitySource:
         return self._aged[days]
 
     def _refresh(self, query: Query) -> None:
-        weights = query.settings.type_weights
-        key = (query.shelf.size, int(query.now_s // REFRESH_S), self._state.catalog.version, id(weights))
-        changed = self._state.popularity.version != self._version
-        due = query.shelf.size <= IMMEDIATE_SIZE or abs(query.now_s - self._at_s) >= LARGE_REFRESH_S
-        if key != self._key or (changed and due):
-            self._key, self._version, self._at_s = key, self._state.popularity.version, query.now_s
-            now_ms = round(query.now_s // REFRESH_S * REFRESH_S * 1000)
-            self._scores = self._compute(dict(weights), now_ms, query.shelf.size)
-            self._reach = 0
+        weights, size = query.settings.type_weights, query.shelf.size
+        counted, shelved = self._state.popularity.journal, self._state.catalog.journal
+        key = (int(query.now_s // REFRESH_S), id(weights))
+        seen, self._seen = self._seen, (counted.version, shelved.version)
+        if key == self._key and seen == self._seen and size == len(self._scores):
+            return
+        now_ms = round(query.now_s // REFRESH_S * REFRESH_S * 1000)
+        changed = counted.since(seen[0]) if key == self._key and self._is_patchable else None
+        self._key = key
+        if changed is None:
+            self._scores = self._compute(dict(weights), now_ms, size)
+            self._leaders = None
+            return
+        if size > len(self._scores):
+            self._scores = np.concatenate([self._scores, np.zeros(size - len(self._scores))])
+        if changed:
+            self._scores[changed] = self._compute(dict(weights), now_ms, size, np.array(changed))
+        moved = shelved.since(seen[1])
+        if moved is None or (self._leaders and not self._leaders.follow([*changed, *moved], self._scores, query.shelf)):
+            self._leaders = None
 
-    def _compute(self, weights: dict[int, float], now_ms: int, size: int) -> FloatArray:
-        return self._state.popularity.scores(weights, now_ms, size)
+    _is_patchable = True
+
+    def _compute(self, weights: dict[int, float], now_ms: int, size: int, items: IntArray | None = None) -> FloatArray:
+        return self._state.popularity.scores(weights, now_ms, size, items)
+
+
+class Leaders:
+    """The ``reach`` best available items, kept exact while single items change.
+
+    It knows ``RESERVE`` times as many as asked for; every item it does not know scores at most ``floor``.
+    """
+
+    def __init__(self, scores: FloatArray, shelf: Shelf, reach: int) -> None:
+        self.reach = reach
+        self._known = top(np.where(shelf.available, scores, 0.0), RESERVE * reach, shelf.ties)
+        is_all = len(self._known) < RESERVE * reach
+        self._floor = 0.0 if is_all else float(scores[self._known[-1]])
+        self.order = self._known[:reach]
+
+    def follow(self, changed: list[int], scores: FloatArray, shelf: Shelf) -> bool:
+        """Put changed items in their place; False when the order can no longer be told without looking at all."""
+        if not changed:
+            return True
+        self._known = np.union1d(self._known, np.array(changed))
+        known = self._known
+        standing = np.where(shelf.available[known], scores[known], 0.0)
+        standing[standing <= self._floor] = 0.0
+        self.order = known[top(standing, self.reach, shelf.ties[known])]
+        is_told = len(self.order) == self.reach or self._floor == 0.0
+        return is_told and len(known) <= 2 * RESERVE * self.reach
 
 
 class AgedPopularity(PopularitySource):
@@ -118,8 +151,11 @@ class AgedPopularity(PopularitySource):
     def _asked(self, query: Query) -> PopularitySource:  # noqa: ARG002 - it is the one that was asked for
         return self
 
-    def _compute(self, weights: dict[int, float], now_ms: int, size: int) -> FloatArray:
-        return self._state.popularity.aged(weights, self._half_life_ms, now_ms, size)
+    _is_patchable = False
+
+    def _compute(self, weights: dict[int, float], now_ms: int, size: int, items: IntArray | None = None) -> FloatArray:
+        scores = self._state.popularity.aged(weights, self._half_life_ms, now_ms, size)
+        return scores if items is None else scores[items]
 
 
 class TrendSource(PopularitySource):
@@ -130,8 +166,8 @@ class TrendSource(PopularitySource):
     def _asked(self, query: Query) -> PopularitySource:  # noqa: ARG002 - a trend has its own two windows
         return self
 
-    def _compute(self, weights: dict[int, float], now_ms: int, size: int) -> FloatArray:
-        return self._state.popularity.trend(weights, now_ms, size)
+    def _compute(self, weights: dict[int, float], now_ms: int, size: int, items: IntArray | None = None) -> FloatArray:
+        return self._state.popularity.trend(weights, now_ms, size, items)
 
 
 class PairSource:
@@ -143,6 +179,7 @@ class PairSource:
         self._norm = Norm(PAIR_SHRINKAGE, asymmetry)
         self._query: Query | None = None
         self._values: FloatArray = np.zeros(0)
+        self._slots = np.zeros(0, np.int32)
         self._touched: IntArray = _NOTHING
 
     def candidates(self, query: Query, limit: int) -> IntArray:
@@ -170,17 +207,18 @@ class PairSource:
         size = query.shelf.size
         if len(self._values) < size:
             self._values = np.zeros(max(size, 2 * len(self._values)))
+            self._slots = np.zeros(len(self._values), np.int32)
             self._touched = _NOTHING
         self._values[self._touched] = 0.0
         partners, shares = self._rows(query, query.anchors.tolist(), query.anchor_weights)
         if size <= DENSE_SIZE:
             self._values[:size] = np.bincount(partners, shares, size)
+            self._touched = np.flatnonzero(self._values[:size] > 0)
         else:
             np.add.at(self._values, partners, shares)
-        if SPARSE_SHARE * len(partners) < size:
-            self._touched = np.unique(partners)
-        else:
-            self._touched = np.flatnonzero(self._values[:size] > 0)
+            places = np.arange(len(partners), dtype=np.int32)
+            self._slots[partners] = places  # the last place of each partner wins: those are the distinct partners
+            self._touched = partners[self._slots[partners] == places]
         self._values[self._touched] *= self._norms(query, self._touched)
         self._query = query
 
