@@ -20,15 +20,14 @@ from recsys_engine.service.settings import StoredSettings
 from recsys_engine.service.steering import Steer
 from recsys_engine.signals.guardrails import Guardrails, Regret
 from recsys_engine.signals.learned import LearnedSource
+from recsys_engine.signals.popular import PopularitySource, TrendSource
 from recsys_engine.signals.session_knn import SessionKnnSource
 from recsys_engine.signals.sources import (
     ContentSource,
     PairSource,
-    PopularitySource,
     RawCoVisitSource,
     RepurchaseSource,
     TagProfileSource,
-    TrendSource,
 )
 from recsys_engine.signals.state import LiveState
 from recsys_engine.stages.scoring import LinearRanker

@@ -11,10 +11,10 @@ import numpy as np
 from recsys_engine.contract.entities import EventType
 from recsys_engine.domain import NO_ITEM, FloatArray, IntArray, Query
 from recsys_engine.signals.histories import TS_MS
+from recsys_engine.signals.picking import looked_up
 from recsys_engine.signals.ranking.from_state import Lessons, histories_from
 from recsys_engine.signals.ranking.model import Ranked, RankingModel, Told, fit_ranking, tell_nobody
 from recsys_engine.signals.ranking.shoppers import Histories
-from recsys_engine.signals.sources import looked_up
 from recsys_engine.signals.state import LiveState
 
 LONGEST_QUERY = 10  # items of a cart or session that count, the newest

@@ -7,8 +7,8 @@ import numpy as np
 from recsys_engine.contract.entities import EventType
 from recsys_engine.domain import FloatArray, IntArray, Query
 from recsys_engine.signals.decay import DAY_MS
+from recsys_engine.signals.picking import looked_up, top
 from recsys_engine.signals.sessions import SESSION_GAP_MS, SESSION_REACH_MS, Sessions
-from recsys_engine.signals.sources import looked_up, top
 from recsys_engine.signals.state import LiveState
 
 NEIGHBOURS = 300

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from recsys_engine.signals import sources
+from recsys_engine.signals import popular
 from recsys_engine.signals.decay import DAY_MS
 from recsys_engine.signals.journal import KEPT, Journal
-from recsys_engine.signals.sources import PopularitySource, TrendSource
+from recsys_engine.signals.popular import PopularitySource, TrendSource
 from recsys_engine.signals.state import CounterSettings, LiveState
 from recsys_engine.store.log import EventRow
 
@@ -29,7 +29,7 @@ def asked(state, now_s):
 @pytest.mark.parametrize("kind", [PopularitySource, TrendSource])
 @pytest.mark.parametrize("seed", range(3))
 def test_following_single_changes_equals_counting_anew(kind, seed, monkeypatch):
-    monkeypatch.setattr(sources, "PROFILE_REACH", 5)
+    monkeypatch.setattr(popular, "REACH", 5)
     rng = np.random.default_rng(seed)
     state = LiveState(CounterSettings(EPOCH_MS, {0: 3 * DAY_MS, 3: 60 * DAY_MS}))
     for item in range(60):
