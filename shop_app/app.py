@@ -142,6 +142,7 @@ def _flask_config(settings: Settings) -> dict[str, Any]:
     return {
         "SECRET_KEY": settings.secret_key,
         "SECRET_KEY_FALLBACKS": [settings.secret_key_previous] if settings.secret_key_previous else None,
+        "WTF_CSRF_SECRET_KEY": [key for key in (settings.secret_key_previous, settings.secret_key) if key],
         "SQLALCHEMY_DATABASE_URI": _absolute_sqlite(settings.database_url),
         "SESSION_COOKIE_NAME": f"{prefix}shop",
         "SESSION_COOKIE_SECURE": settings.cookie_secure,

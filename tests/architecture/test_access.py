@@ -12,39 +12,14 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from shop_app.accounts.models import STAFF_ROLES, User
-from shop_app.admin.permissions import RULES, may_open
+from scripts.access_table import HALF_WAY, MEMBERS, NOBODY, PAGE, PUBLIC, ROLES, WITHOUT_TOKEN, expected, page
+from shop_app.accounts.models import User
+from shop_app.admin.permissions import RULES
 from shop_app.app import create_app
 from shop_app.config import Settings
 from shop_app.core.clock import FixedClock
 from shop_app.extensions import db
 from tests.factories.accounts import a_member
-
-NOBODY, SHOPPER = "nobody", "shopper"
-ROLES = (NOBODY, SHOPPER, *STAFF_ROLES)
-PUBLIC = {
-    "static", "health.alive", "health.ready",
-    "catalog.home", "catalog.everything", "catalog.department", "catalog.search", "catalog.suggestions",
-    "catalog.product", "catalog.picture", "catalog.help_page", "catalog.styleguide", "catalog.theme",
-    "widgets.slot", "widgets.page", "tracking.take_events", "tracking.consent_page", "tracking.choose_consent",
-    "cart.show", "cart.summary", "cart.add", "cart.change", "cart.prices",
-    "orders.checkout", "orders.submit", "orders.payment", "orders.check_payment", "orders.sandbox_challenge",
-    "orders.answer_sandbox", "orders.webhook", "orders.index", "orders.show",
-    "accounts.sign_in", "accounts.start_session", "accounts.check_code",
-    "accounts.sign_up_page", "accounts.create_account", "accounts.end_session",
-    "accounts.show_wishlist", "accounts.add_wish", "accounts.remove_wish",
-    "privacy.overview",
-}  # fmt: skip
-MEMBERS = {
-    "accounts.overview", "accounts.profile", "accounts.change_profile", "accounts.addresses", "accounts.add_address",
-    "accounts.show_address", "accounts.change_address", "accounts.remove_address", "accounts.security",
-    "accounts.change_password", "accounts.end_one_session", "accounts.end_other_sessions", "accounts.two_step_page",
-    "accounts.enrol", "accounts.disenrol", "privacy.data", "privacy.take_along", "privacy.forget_me",
-}  # fmt: skip
-HALF_WAY = {"accounts.second_step"}
-"""Only for somebody whose password was right a moment ago; all others are sent to the beginning."""
-WITHOUT_TOKEN = {"tracking.take_events", "orders.webhook"}
-"""A beacon proves its origin and a webhook its signature."""
 
 
 @pytest.fixture
@@ -95,22 +70,6 @@ def outcome(response: TestResponse) -> str:
     return "open" if response.status_code < 500 else f"broken {response.status_code}"
 
 
-def expected(endpoint: str, method: str, role: str) -> str:
-    if endpoint in HALF_WAY:
-        return "sign in"
-    if endpoint in PUBLIC:
-        return "forbidden" if endpoint in WITHOUT_TOKEN else "open"
-    if endpoint not in MEMBERS and endpoint not in RULES:
-        return "a decision: put the route into a table"
-    if role == NOBODY:
-        return "sign in"
-    if endpoint in MEMBERS:
-        return "open"
-    if not may_open(role, endpoint):
-        return "forbidden"
-    return "password again" if RULES[endpoint].is_dangerous and method == "POST" else "open"
-
-
 @pytest.mark.parametrize("role", ROLES)
 def test_every_route_opens_for_whom_it_should(shop: Flask, role: str) -> None:
     wrong = {}
@@ -158,6 +117,11 @@ def test_the_tables_name_routes_that_exist(shop: Flask) -> None:
     real = {rule.endpoint for rule in shop.url_map.iter_rules()}
 
     assert (PUBLIC | MEMBERS | HALF_WAY | set(RULES)) - real == set()
+
+
+@pytest.mark.ticket("RS-074")
+def test_the_matrix_that_is_written_down_is_the_one_in_force(shop: Flask) -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(shop), "python -m scripts.access_table --write"
 
 
 def token_of(client: FlaskClient) -> str:
