@@ -42,6 +42,10 @@ test: $(VENV)/.test ## Run every test this machine can run; says what it left ou
 sure: $(VENV)/.test ## Everything CI runs: format, lint, types, import contracts, tests
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash .ci/checks
 
+.PHONY: security
+security: $(VENV)/.test ## Scanners and fuzzers with a bounded time: bandit, our semgrep rules, parsers, the engine's HTTP door, swapped ids
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m scripts.security_checks $(ARGS)
+
 .PHONY: migration
 migration: $(VENV)/.test ## Write a migration for changed models: make migration M="what changed"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python scripts/make_migration.py "$(M)"
@@ -63,4 +67,4 @@ screenshots: $(VENV)/.test ## Photograph every page and state at two widths into
 
 .PHONY: clean
 clean: ## Remove the virtual environment and all data of the shop on this machine
-	@rm -rf $(VENV) var build *.egg-info
+	@rm -rf $(VENV) .tools var build *.egg-info

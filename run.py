@@ -250,7 +250,7 @@ def _prepare(env: dict[str, str], data: str) -> None:
 def _wait_until_up(port: int, running: list[Child], var: Path) -> None:
     deadline = time.monotonic() + START_WITHIN_S
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2):
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=2):  # nosec B310
             return
         dead = next((child for child in running if child.has_died()), None)
         if dead:

@@ -154,7 +154,7 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
         f"cache_size=-{SQLITE_CACHE_KIB}",
         f"wal_autocheckpoint={SQLITE_CHECKPOINT_PAGES}",
     ):
-        connection.execute(f"PRAGMA {pragma}")
+        connection.execute(f"PRAGMA {pragma}")  # nosemgrep: no-built-sql - our own words
 
 
 class WriterGate:
@@ -229,7 +229,7 @@ def insert_rows(model: type[Base], columns: Sequence[str], rows: Sequence[tuple[
     is_sqlite = connection.dialect.name == "sqlite"
     if is_sqlite or conflict:
         marks = ", ".join(["?" if is_sqlite else "%s"] * len(chosen))
-        connection.exec_driver_sql(f"INSERT INTO {name} ({names}) VALUES ({marks}) {conflict}", stored)  # noqa: S608 - our own names
+        connection.exec_driver_sql(f"INSERT INTO {name} ({names}) VALUES ({marks}) {conflict}", stored)  # noqa: S608 # nosec B608 - our own names
         return
     driver: Any = connection.connection.driver_connection
     with driver.cursor() as cursor, cursor.copy(f"COPY {name} ({names}) FROM STDIN") as copy:

@@ -2,7 +2,7 @@
 
 import logging
 import os
-import pickle
+import pickle  # nosec B403 - see where it is used
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -94,7 +94,7 @@ class ModelFile:
 def _read(path: Path) -> FittedModel | None:
     try:
         with path.open("rb") as file:
-            model = pickle.load(file)  # noqa: S301 - written by this engine into its own folder
+            model = pickle.load(file)  # noqa: S301 # nosec B301 - written by this engine into its own folder
     except FileNotFoundError:
         return None
     except (pickle.UnpicklingError, AttributeError, ImportError, EOFError):

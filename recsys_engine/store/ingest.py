@@ -208,7 +208,7 @@ def _insert_events(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> N
                 copy.write_row(row)
         return
     marks = ", ".join("?" * len(rows[0]))
-    statement = f"INSERT INTO {events.name} ({_EVENT_COLUMNS}) VALUES ({marks})"  # noqa: S608 - constants only
+    statement = f"INSERT INTO {events.name} ({_EVENT_COLUMNS}) VALUES ({marks})"  # noqa: S608 # nosec B608 - constants only
     connection.exec_driver_sql(statement, list(rows))
 
 

@@ -109,7 +109,7 @@ def requeue_dead_events(event_ids: Sequence[int] | None, actor: str, now: dateti
     query = update(TrackedEvent).where(TrackedEvent.delivery == "dead")
     if event_ids is not None:
         query = query.where(TrackedEvent.id.in_(event_ids))
-    fresh = {"delivery": "pending", "attempts": 0, "next_attempt_at": now, "lease_until": None, "lease_token": None}
+    fresh = {"delivery": "pending", "attempts": 0, "next_attempt_at": now, "lease_until": None, "lease_token": None}  # nosec B105 - no password
     result = db.session.execute(query.values(**fresh).execution_options(synchronize_session=False))
     assert isinstance(result, CursorResult)
     audit(actor=actor, action="events.requeue", subject="dead letters", after={"events": result.rowcount}, now=now)

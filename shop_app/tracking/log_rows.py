@@ -91,7 +91,7 @@ def _sqlite_statement(count: int) -> str:
         f"({shared}, {', '.join(CONSTANT.values())}, {', '.join(f'?{first + n * width + i}' for i in range(width))})"
         for n in range(count)
     ]
-    return f"INSERT INTO tracked_event ({COLUMNS}) VALUES {', '.join(groups)} {ENDING}"  # noqa: S608 - our own names
+    return f"INSERT INTO tracked_event ({COLUMNS}) VALUES {', '.join(groups)} {ENDING}"  # noqa: S608 # nosec B608 - our own names
 
 
 def _on_postgresql(rows: Sequence[Row], shared: Shared) -> tuple[str, tuple[Any, ...]]:
@@ -113,7 +113,7 @@ def _postgresql_statement() -> str:
     own = ", ".join(f"r.{name}" for name in OWN)
     typed = ", ".join(f"{name} {kind}" for name, kind in OWN.items())
     return (
-        f"INSERT INTO tracked_event ({COLUMNS}) SELECT {shared}, {', '.join(CONSTANT.values())}, {own} "  # noqa: S608 - our own names
+        f"INSERT INTO tracked_event ({COLUMNS}) SELECT {shared}, {', '.join(CONSTANT.values())}, {own} "  # noqa: S608 # nosec B608 - our own names
         f"FROM json_to_recordset(%s) AS r({typed}) {ENDING}"
     )
 

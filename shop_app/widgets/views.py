@@ -67,7 +67,7 @@ def _answered(template: str, slot: str, *, k: int = 0, in_place: bool = False) -
 def widget_card(card: ProductCard, slot: str, rank: int, request_id: str) -> Markup:
     """`product_card` of components/products.html, drawn once for each state of a product and place it stands in."""
     drawn = _drawn_card(card, slot, is_recommended=bool(request_id))
-    return Markup(drawn.replace(RANK, str(rank)).replace(REQUEST_ID, str(escape(request_id))))  # noqa: S704 - escaped
+    return Markup(drawn.replace(RANK, str(rank)).replace(REQUEST_ID, str(escape(request_id))))  # noqa: S704 # nosec B704 - escaped
 
 
 @lru_cache(CARDS_KEPT)

@@ -4,17 +4,22 @@ import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 import pyarrow.parquet
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import ParseError
 
 from shop_app.core.errors import InvalidInput
 
 csv.field_size_limit(4_000_000)
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "shopify", "google-tsv", "google-xml")
 Record = Mapping[str, str]
+BROKEN = (csv.Error, ParseError, DefusedXmlException, pyarrow.ArrowException, gzip.BadGzipFile, EOFError, zlib.error)
+"""What readers raise about a file that is not what its name says, or that ends too early."""
 
 
 def format_of(path: Path) -> str:
@@ -80,6 +85,6 @@ def json_records(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
 def _json_object(content: str) -> dict[str, Any] | None:
     try:
         value = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return {str(key).lower(): item for key, item in value.items()} if isinstance(value, dict) else None

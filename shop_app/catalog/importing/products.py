@@ -1,6 +1,7 @@
 """Product rows out of any catalogue file the shop reads: tables, JSON lines, Shopify exports, Google Merchant feeds."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from shop_app.catalog.importing.fields import (
     unique,
     words_from,
 )
-from shop_app.catalog.importing.files import Record, format_of, json_records, parquet_records, table_records
+from shop_app.catalog.importing.files import BROKEN, Record, format_of, json_records, parquet_records, table_records
 from shop_app.catalog.importing.rows import STATUSES, ProductRow, RowError, VariantRow
+from shop_app.core.errors import InvalidInput
 
 FIRST_STOCK = 50
 """What a new product gets when its file does not speak of stock. An existing one keeps what it has."""
@@ -56,10 +58,25 @@ def product_rows(path: Path, defaults: Defaults) -> Iterator[ProductRow | RowErr
     """Every product of a file in its order, and a `RowError` for each that cannot be used.
 
     Raises:
-        InvalidInput: the file's format is none of ours.
+        InvalidInput: the file's format is none of ours, or it breaks off in the middle; the rows before that came.
 
     """
-    return READERS[format_of(path)](path, defaults)
+    with _broken_told(path.name):
+        rows = READERS[format_of(path)](path, defaults)
+    return _until_it_breaks(path.name, rows)
+
+
+def _until_it_breaks(name: str, rows: Iterator[ProductRow | RowError]) -> Iterator[ProductRow | RowError]:
+    with _broken_told(name):
+        yield from rows
+
+
+@contextmanager
+def _broken_told(name: str) -> Iterator[None]:
+    try:
+        yield
+    except BROKEN as error:
+        raise InvalidInput({"file": [f"{name} cannot be read any further: {error}"]}) from error
 
 
 def _table(delimiter: str) -> "Reader":

@@ -123,7 +123,7 @@ def test_a_google_feed_as_tabs(tmp_path):
 def test_a_feed_with_an_entity_bomb_is_refused(tmp_path):
     bomb = '<?xml version="1.0"?><!DOCTYPE r [<!ENTITY a "b">]><rss><channel><item><id>&a;</id></item></channel></rss>'
 
-    with pytest.raises(ValueError, match="DTDForbidden"):
+    with pytest.raises(InvalidInput, match="DTDForbidden"):
         read(tmp_path, "feed.xml", bomb)
 
 
