@@ -7,6 +7,7 @@ from math import ceil
 from typing import Any
 
 from shop_app.core.errors import InvalidInput
+from shop_app.experiments.bucketing import Target
 from shop_app.experiments.guardrails import Guardrail
 from shop_app.experiments.metrics import METRICS
 from shop_app.experiments.services import ENGINE, ENGINE_KNOBS, ExperimentPlan, Variant
@@ -18,6 +19,8 @@ DEFAULT_RULE = (
     "metric lies above zero, after one full week at least. Otherwise keep the control."
 )
 TREATMENTS = (1, 2)
+DEVICES = ("phone", "tablet", "desktop")
+PEOPLE = {"": "Everybody", "members": "Members, signed in", "guests": "Guests"}
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,4})?")
 
 Problems = dict[str, list[str]]
@@ -87,6 +90,11 @@ def parse_plan(form: Mapping[str, str], secondary: list[str]) -> ExperimentPlan:
         revenue_cap_minor=round((_number(form, "revenue_cap", problems, is_needed=False) or 0) * 100),
         is_aa=is_aa,
         is_interleaved=form.get("is_interleaved") == "on",
+        layer=form.get("layer", "").strip(),
+        target=Target(
+            tuple(device for device in DEVICES if form.get(f"on_{device}") == "on"),
+            form.get("people", "") if form.get("people") in PEOPLE else "",
+        ),
     )
     if not plan.hypothesis:
         problems["hypothesis"] = ["Say what you expect and why."]

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shop_app.core.ids import MEMBER_PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -78,6 +80,19 @@ def assign(split: Split, unit_id: str) -> str | None:
         if position < upper:
             return variant
     return split.variants[-1]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whom an experiment is for: kinds of device (none named: all) and `members`, `guests` or, empty, both."""
+
+    devices: tuple[str, ...] = ()
+    people: str = ""
+
+    def fits(self, unit_id: str, device: str) -> bool:
+        """Does somebody of this key on this device belong to it? Members' keys begin with `u_`."""
+        kind = "members" if unit_id.startswith(MEMBER_PREFIX) else "guests"
+        return (not self.devices or device in self.devices) and self.people in {"", kind}
 
 
 def free_range(taken: Sequence[HashRange], share: float) -> HashRange | None:

@@ -16,7 +16,8 @@ class Experiment(Base):
     `variants` is a list of {name, weight, changes}; the first is the control, `changes` are slot settings over the
     stored ones, with the recommender's own knobs under `engine`. `guardrails` is a list of {metric, direction, margin}.
     `planned_units` counts shoppers over both arms. `revenue_cap_minor` is where revenue per shopper is cut,
-    0 = not. `watches` is what earlier looks at the guardrails have used.
+    0 = not. `watches` is what earlier looks at the guardrails have used. `targeting` may hold `devices`, a list of
+    phone, tablet, desktop, and `people`, members or guests; empty: everybody.
     """
 
     __tablename__ = "experiment"
@@ -37,6 +38,7 @@ class Experiment(Base):
     planned_units: Mapped[int]
     revenue_cap_minor: Mapped[int] = mapped_column(default=0)
     is_aa: Mapped[bool] = mapped_column(default=False)
+    targeting: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     is_interleaved: Mapped[bool] = mapped_column(default=False)  # both rankings in one list (team draft), no arms
     status: Mapped[str] = mapped_column(String(10), default="draft")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

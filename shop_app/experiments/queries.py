@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, and_, case, func, select
 
 from shop_app.core.errors import NotFound
 from shop_app.core.events import EventKind
-from shop_app.experiments.bucketing import HashRange, Split, assign, bucket
+from shop_app.experiments.bucketing import HashRange, Split, Target, assign, bucket
 from shop_app.experiments.interleaving import Team, credited
 from shop_app.experiments.models import Experiment, ExperimentUnit
 from shop_app.extensions import db
@@ -90,13 +90,15 @@ def assignment(slot: str, shopper: Shopper) -> Assignment | None:
         return None
     key = unit_key(shopper)
     for experiment in running(slot):
+        fits = target_of(experiment).fits(key, shopper.device)
         if experiment.is_interleaved:
-            if bucket(f"layer:{experiment.layer}", key) in HashRange(experiment.traffic_start, experiment.traffic_end):
+            traffic = HashRange(experiment.traffic_start, experiment.traffic_end)
+            if fits and bucket(f"layer:{experiment.layer}", key) in traffic:
                 one, other = (_assignment(experiment, variant["name"]) for variant in experiment.variants)
                 return replace(one, variant="", rival=other)
             continue
         kept = db.session.get(ExperimentUnit, (experiment.id, key))
-        variant = kept.variant if kept else assign(split_of(experiment), key)
+        variant = kept.variant if kept else assign(split_of(experiment), key) if fits else None
         if variant is not None:
             return _assignment(experiment, variant)
     return None
@@ -115,6 +117,11 @@ def unit_key(shopper: Shopper) -> str:
     if shopper.consent.analytics and not shopper.consent.personalisation:
         return "a_" + shopper.session_id.removeprefix("s_")
     return shopper.key
+
+
+def target_of(experiment: Experiment) -> Target:
+    """Whom an experiment is for."""
+    return Target(tuple(experiment.targeting.get("devices", ())), experiment.targeting.get("people", ""))
 
 
 def split_of(experiment: Experiment) -> Split:

@@ -12,12 +12,12 @@ from sqlalchemy import select
 
 from shop_app.core.errors import Conflict, InvalidInput
 from shop_app.core.events import EventKind
-from shop_app.experiments.bucketing import HashRange, Split, assign, free_range
+from shop_app.experiments.bucketing import HashRange, Split, Target, assign, free_range
 from shop_app.experiments.errors import LayerIsFull
 from shop_app.experiments.guardrails import FALSE_STOP, Direction, Guardrail, HarmWatch, look_for_harm
 from shop_app.experiments.metrics import METRICS, moments_of
 from shop_app.experiments.models import Experiment, ExperimentUnit
-from shop_app.experiments.queries import experiment_by_key, running, split_of, unit_sums
+from shop_app.experiments.queries import experiment_by_key, running, split_of, target_of, unit_sums
 from shop_app.extensions import db, insert_into
 from shop_app.site_settings.defaults import SLOTS, SlotSettings
 from shop_app.site_settings.flags import Flag, is_on
@@ -42,6 +42,7 @@ ENGINE_KNOBS = {
     "exploration_rate": (0.0, 1.0),
 }
 """The recommender's settings that travel with a single question, with their ranges."""
+EVERYBODY = Target()
 RANKING = frozenset({"brand_cap", "category_cap", ENGINE})
 """What changes the order of a list, and so may be interleaved."""
 PRE_PERIOD = timedelta(days=28)
@@ -75,6 +76,7 @@ class ExperimentPlan:
     revenue_cap_minor: int = 0
     is_aa: bool = False
     is_interleaved: bool = False
+    target: Target = EVERYBODY
 
 
 def plan_experiment(plan: ExperimentPlan, *, actor: str, now: datetime) -> Experiment:
@@ -107,6 +109,7 @@ def plan_experiment(plan: ExperimentPlan, *, actor: str, now: datetime) -> Exper
         revenue_cap_minor=plan.revenue_cap_minor,
         is_aa=plan.is_aa,
         is_interleaved=plan.is_interleaved,
+        targeting={"devices": list(plan.target.devices), "people": plan.target.people},
         status="draft",
         created_at=now,
         created_by=actor,
@@ -238,7 +241,8 @@ def _shown_variant(experiment: Experiment, split: Split, event: TrackedEvent, *,
     named = event.meta.get("ab_bucket") if event.meta.get("experiment") == experiment.key else None
     if named in split.variants:
         return str(named)
-    return assign(split, event.shopper_key) if is_shown else None
+    is_meant = target_of(experiment).fits(event.shopper_key, event.device)
+    return assign(split, event.shopper_key) if is_shown and is_meant else None
 
 
 def _unit_row(experiment: Experiment, event: TrackedEvent, variant: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from flask import Response, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from shop_app.admin.charts import Whisker, whiskers
-from shop_app.admin.experiment_forms import DEFAULT_RULE, TREATMENTS, parse_plan, parse_power
+from shop_app.admin.experiment_forms import DEFAULT_RULE, DEVICES, PEOPLE, TREATMENTS, parse_plan, parse_power
 from shop_app.admin.knob_forms import KNOBS
 from shop_app.admin.views.base import actor, bp, csv_answer, now, page
 from shop_app.analytics.period import last_days
@@ -138,6 +138,8 @@ def _form(
         slots=list(SLOTS),
         metrics=METRICS,
         treatments=TREATMENTS,
+        devices=DEVICES,
+        people=list(PEOPLE.items()),
         knobs=[(name, KNOBS[name].label) for name in services.ENGINE_KNOBS],
         **more,
     )
