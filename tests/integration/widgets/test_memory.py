@@ -52,14 +52,12 @@ def app(settings: Settings, clock: FixedClock, recommender: Recommender) -> Iter
     app = create_app(replace(settings, recsys_repeat_s=10), clock=clock, gateway=recommender)
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
     with app.app_context():
-        db.create_all()
         for number in range(1, 7):
             a_product(f"P{number}")
         db.session.commit()
     yield app
     with app.app_context():
         db.session.remove()
-        db.drop_all()
         db.engine.dispose()
 
 
@@ -216,7 +214,6 @@ def test_every_answer_is_counted_with_where_it_came_from(
 def test_repeating_can_be_switched_off(settings: Settings, clock: FixedClock, recommender: Recommender) -> None:
     app = create_app(replace(settings, recsys_repeat_s=0), clock=clock, gateway=recommender)
     with app.app_context():
-        db.create_all()
         a_product("P1")
         db.session.commit()
     for _ in range(2):
@@ -225,5 +222,4 @@ def test_repeating_can_be_switched_off(settings: Settings, clock: FixedClock, re
     assert len(recommender.asked) == 2
     with app.app_context():
         db.session.remove()
-        db.drop_all()
         db.engine.dispose()
