@@ -34,6 +34,8 @@ searches = limiter.shared_limit("600 per minute", scope="search")
 
 YEAR_S = 31_536_000
 HERO_PICTURES = 3
+FIRST_PICKS = 8
+"""Cards of the list below the hero, which shows a stranger about the same best sellers."""
 DEPARTMENT_TILES = 12
 """A real catalogue may have a hundred departments; the rest is behind "All departments"."""
 MOST_SUGGESTIONS = 6
@@ -68,10 +70,20 @@ def home() -> str:
     pictures = queries.department_pictures([root.path for root in roots[:DEPARTMENT_TILES]], _today())
     return render_template(
         "catalog/home.html",
-        heroes=queries.best_sellers(limit=HERO_PICTURES, today=_today()),
+        heroes=_heroes(set(pictures.values())),
         tiles=[(root, pictures[root.path]) for root in roots if root.path in pictures],
         has_recent=bool(recent_skus(current_shopper())),
     )
+
+
+def _heroes(elsewhere: set[str]) -> list[queries.ProductCard]:
+    """Best sellers that the page does not show anyway: neither as a department's picture nor, for a stranger, as picks.
+
+    A small shop shows its best sellers all the same.
+    """
+    sellers = queries.best_sellers(limit=HERO_PICTURES + FIRST_PICKS + DEPARTMENT_TILES, today=_today())
+    unseen = [card for card in sellers[FIRST_PICKS:] if card.picture_url not in elsewhere]
+    return (unseen if len(unseen) >= HERO_PICTURES else sellers)[:HERO_PICTURES]
 
 
 @bp.get("/departments")

@@ -7,7 +7,7 @@ from flask import request
 from shop_app.admin.charts import Plot, Series, line_plot
 from shop_app.admin.formats import percent, percent_short
 from shop_app.admin.views.base import bp, now, page, period_links
-from shop_app.analytics.levels import WINDOWS, levels
+from shop_app.analytics.levels import FEWEST_BAD, WINDOWS, levels
 from shop_app.analytics.monitoring.burn_rate import RULES
 from shop_app.analytics.period import parse_period
 from shop_app.analytics.queries.costs import costs
@@ -29,6 +29,7 @@ def service_levels() -> str:
         levels=levels(moment),
         windows=WINDOWS,
         rules=RULES,
+        fewest_bad=FEWEST_BAD,
         slots=sorted(by_slot, key=lambda pair: (-pair[1].answers, pair[0])),
         whole=summary(rows),
         plot=_plot(moment),
