@@ -1,0 +1,249 @@
+"""Recsys is away for half an hour of simulated time while events come in as ever.
+
+    python -m benchmarks.bench_outage [--down 1800] [--rate 500] [--before 60]
+
+One process plays the browsers, the web and one worker on a clock that is moved on second by second; SQLite and the
+engine are in it too, so its CPU time is all that the shop spends. In a simulated second the events of that second come
+in as beacons of 20, a few pages are asked for and timed, and the worker works until it has used its core for a second
+or nothing is due. The back-pressure valve is off: everything is kept, which is the harder case.
+Printed: how fast the backlog went compared with what came in, pages before, during and after, memory, vain calls.
+"""
+
+import argparse
+import random
+import resource
+import statistics
+import tempfile
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+
+from shop_app.app import create_app
+from shop_app.catalog.models import Category, Product, Variant
+from shop_app.config import load_settings
+from shop_app.core.clock import FixedClock
+from shop_app.core.events import EventKind
+from shop_app.core.shopper import Consent, Shopper
+from shop_app.core.unit_of_work import unit_of_work
+from shop_app.extensions import db
+from shop_app.recsys.gateway import RecsysUnavailable
+from shop_app.sync.services import Carrier, push_events
+from shop_app.tracking.delivery import delivery_counts
+from shop_app.tracking.models import TrackedEvent
+from shop_app.tracking.services import BrowserEvent, record_browser_events
+
+BEACON = 20
+PRODUCTS = 24
+PROBES_PER_S = 2
+CORE_S = 1.0
+"""CPU seconds a worker has in one simulated second."""
+SOMEBODY = Shopper(
+    key="a_bench", session_id="s_bench", consent=Consent(analytics=True, personalisation=True, is_decided=True)
+)
+
+
+class Line:
+    """The gateway, or nothing when it is cut."""
+
+    def __init__(self, gateway: object) -> None:
+        self.gateway = gateway
+        self.is_cut = False
+        self.calls = self.calls_in_vain = self.largest = self.taken = 0
+
+    def send_events(self, events):
+        self.calls += 1
+        self.largest = max(self.largest, len(events))
+        if self.is_cut:
+            self.calls_in_vain += 1
+            raise RecsysUnavailable("away")
+        result = self.gateway.send_events(events)
+        self.taken += result.accepted
+        return result
+
+
+@dataclass
+class Phase:
+    """What one part of the story measured. Pages in CPU ms, memory in MB."""
+
+    name: str
+    seconds: int = 0
+    busy_seconds: int = 0
+    taken: int = 0
+    delivered: int = 0
+    waiting: int = 0
+    pages_ms: list[float] = field(default_factory=list)
+    memory_mb: float = 0.0
+
+    @property
+    def p95_ms(self) -> float:
+        return statistics.quantiles(self.pages_ms, n=20)[18] if len(self.pages_ms) > 1 else float("nan")
+
+
+@dataclass
+class Story:
+    before: Phase
+    down: Phase
+    after: Phase
+    line: Line
+    logged: int = 0
+    sent: int = 0
+
+    @property
+    def clearing(self) -> float:
+        """Events delivered per event that came in, from the first call that went through until nothing waited."""
+        taken = self.after.taken / max(self.after.seconds, 1)
+        return self.after.delivered / max(self.after.busy_seconds * taken, 1)
+
+
+def run(*, before_s: int, down_s: int, rate: int, core_s: float = CORE_S) -> Story:
+    """Live through it; returns what was measured. Ends when the backlog is gone."""
+    with tempfile.TemporaryDirectory(prefix="outage-") as folder:
+        clock = FixedClock(datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3))
+        app = _shop(Path(folder), clock)
+        line = Line(app.extensions["recsys"])
+        carrier = Carrier(line, clock, random.Random(1))
+        client = app.test_client()
+        _fill(app, clock)
+        live = _Life(app, clock, client, carrier, rate, core_s)
+        live.pass_time(Phase("warming up"), 5)
+        before = live.pass_time(Phase("before"), before_s)
+        line.is_cut = True
+        down = live.pass_time(Phase("away"), down_s)
+        line.is_cut = False
+        after = live.pass_time(Phase("back"), down_s, until_idle=True)
+        with app.app_context():
+            states = delivery_counts()
+            db.session.remove()
+            db.engine.dispose()
+        app.extensions["recsys"].close()
+    return Story(before, down, after, line, sum(states.values()), states.get("sent", 0))
+
+
+@dataclass
+class _Life:
+    app: Flask
+    clock: FixedClock
+    client: FlaskClient
+    carrier: Carrier
+    rate: int
+    core_s: float
+
+    def pass_time(self, phase: Phase, seconds: int, *, until_idle: bool = False) -> Phase:
+        for _ in range(seconds):
+            self.clock.advance(timedelta(seconds=1))
+            with self.app.app_context():
+                phase.taken += self._take()
+                delivered = self._work()
+            phase.delivered += delivered
+            phase.busy_seconds += delivered > 0
+            phase.pages_ms += [self._probe(number) for number in range(PROBES_PER_S)]
+            phase.seconds += 1
+            if until_idle and not self._waiting():
+                break
+        phase.waiting = self._waiting()
+        phase.memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return phase
+
+    def _take(self) -> int:
+        now = self.clock.now()
+        for _ in range(0, self.rate, BEACON):
+            with unit_of_work(db.session):
+                record_browser_events(_beacon(now), SOMEBODY, sent_ms=int(now.timestamp() * 1000), received_at=now)
+        return -(-self.rate // BEACON) * BEACON
+
+    def _work(self) -> int:
+        """One worker's second. Rings of the alarm are a second apart, so an idle worker looks once."""
+        started, delivered = time.process_time(), 0
+        while time.process_time() - started < self.core_s:
+            pushed = push_events(self.carrier)
+            delivered += pushed.delivered
+            if pushed.is_idle:
+                break
+        db.session.remove()
+        return delivered
+
+    def _probe(self, number: int) -> float:
+        path = f"/products/thing-{number % PRODUCTS}"
+        started = time.process_time()
+        answer = self.client.get(path)
+        answer.get_data()
+        assert answer.status_code == 200, answer.status
+        return (time.process_time() - started) * 1000
+
+    def _waiting(self) -> int:
+        with self.app.app_context():
+            waiting = select(TrackedEvent.id).where(TrackedEvent.delivery == "pending")
+            count = db.session.scalar(select(func.count()).select_from(waiting.subquery())) or 0
+            db.session.remove()
+        return count
+
+
+def _shop(folder: Path, clock: FixedClock) -> Flask:
+    return create_app(
+        load_settings(
+            {
+                "SECRET_KEY": "outage-only-" * 4,
+                "DATABASE_URL": f"sqlite:///{folder}/shop.sqlite3",
+                "RECSYS_DATABASE_URL": f"sqlite:///{folder}/recsys.sqlite3",
+                "REDIS_URL": "redis://127.0.0.1:1/0",
+                "VAR_DIR": str(folder),
+                "RATE_LIMITS": "off",
+                "LOG_LEVEL": "ERROR",
+            }
+        ),
+        clock=clock,
+    )
+
+
+def _fill(app: Flask, clock: FixedClock) -> None:
+    with app.app_context():
+        db.create_all()
+        with unit_of_work(db.session):
+            category = Category(path="things", slug="things", name="Things")
+            for n in range(PRODUCTS):
+                product = Product(
+                    sku=f"THING-{n}", slug=f"thing-{n}", title=f"Thing {n}", category=category, price_minor=500 + n,
+                    currency="GBP", stock=1000, created_at=clock.now(), updated_at=clock.now(),
+                )  # fmt: skip
+                product.variants = [Variant(sku=product.sku, price_minor=product.price_minor, stock=1000)]
+                db.session.add(product)
+
+
+def _beacon(now: datetime) -> list[BrowserEvent]:
+    created_ms = int(now.timestamp() * 1000) - 900
+    return [
+        BrowserEvent(
+            event_id=uuid.uuid4().hex, kind=EventKind.VIEW, item_id=f"THING-{n % PRODUCTS}", surface="home",
+            widget="top_picks", rank=n + 1, request_id="req-bench", created_ms=created_ms, is_impression=True,
+            is_recommended=True, href="", text="", referrer="",
+        )
+        for n in range(BEACON)
+    ]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--down", type=int, default=1800)
+    parser.add_argument("--before", type=int, default=60)
+    parser.add_argument("--rate", type=int, default=500)
+    options = parser.parse_args()
+    story = run(before_s=options.before, down_s=options.down, rate=options.rate)
+    for phase in (story.before, story.down, story.after):
+        moved = f"{phase.taken} taken, {phase.delivered} delivered, {phase.waiting} waiting"
+        felt = f"product page p95 {phase.p95_ms:.1f} ms CPU; memory {phase.memory_mb:.0f} MB at most"
+        print(f"{phase.name:>7}: {phase.seconds} s, {moved}; {felt}")
+    away_s, busy_s = story.after.seconds - story.after.busy_seconds, story.after.busy_seconds
+    print(f"{away_s} s until the pause was over, then {story.down.waiting} waiting were gone in {busy_s} s", end="; ")
+    print(f"{story.clearing:.1f} times what came in")
+    print(f"{story.line.calls_in_vain} calls in vain, largest batch {story.line.largest}", end="; ")
+    print(f"{story.sent} of {story.logged} sent")
+
+
+if __name__ == "__main__":
+    main()
