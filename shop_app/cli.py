@@ -56,6 +56,7 @@ def register(group: click.Group) -> None:
         refit,
         evaluate,
         embeddings,
+        feature_audit,
         replay_events,
         simulate,
         migrations,
@@ -160,6 +161,22 @@ def evaluate(out: Path | None, baseline: str | None, max_drop: float) -> None:
     command += ["--namespace", settings.recsys_namespace]
     command += [part for name, path in (("--out", out), ("--baseline", baseline)) if path for part in (name, str(path))]
     sys.exit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own module, arguments not from outside
+
+
+@click.command("feature-audit")
+@with_appcontext
+def feature_audit() -> None:
+    """Which inputs reach the ranking and how much they cover, on lists made for the latest shoppers and guests."""
+    found = _operations().feature_audit()
+    click.echo(f"{found.lists} lists over {found.items} products")
+    for one in found.inputs:
+        click.echo(f"  {one.name:<14}{one.share:>7.1%} of products   {one.used_by}")
+    click.echo(f"  {'surface':<13}{'signal':<20}{'weight':>9}{'answers':>9}{'found':>8}{'of score':>10}")
+    for line in found.signals:
+        shares = f"{line.answers:>9.0%}{line.candidates:>8.1f}{line.score_share:>10.1%}"
+        click.echo(f"  {line.surface:<13}{line.name:<20}{line.weight:>9.4f}{shares}")
+    for column in found.columns:
+        click.echo(f"  {column.recipe:<13}{column.name:<33}{column.gain_share:>7.1%} of the ranker's gain")
 
 
 @click.group("embeddings")

@@ -167,3 +167,48 @@ class RefitStatus:
     new_purchases: int = 0
     erasures: int = 0
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputCoverage:
+    """How much of the catalogue has an input: ``share`` of the available items. ``used_by`` says what reads it."""
+
+    name: str
+    share: float
+    used_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalCoverage:
+    """One signal on one surface over the sampled lists.
+
+    ``answers``: share of lists in which it found a candidate or scored an item; ``candidates``: mean found;
+    ``score_share``: its part of the listed items' scores. Weight 0 or ``answers`` 0 means that it does not reach them.
+    """
+
+    surface: str
+    name: str
+    weight: float
+    answers: float
+    candidates: float
+    score_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnCoverage:
+    """One column of a learned ranker: share of its splits' gain (0–1). 0 means that it was never used."""
+
+    recipe: str
+    name: str
+    gain_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureAudit:
+    """Which inputs reach the ranking, over ``lists`` sampled lists of real shoppers and guests."""
+
+    lists: int
+    items: int
+    inputs: tuple[InputCoverage, ...]
+    signals: tuple[SignalCoverage, ...]
+    columns: tuple[ColumnCoverage, ...]

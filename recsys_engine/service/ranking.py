@@ -21,7 +21,7 @@ from recsys_engine.service.steering import Steer
 from recsys_engine.signals.guardrails import Guardrails, Regret
 from recsys_engine.signals.learned import LearnedSource
 from recsys_engine.signals.popular import PopularitySource, TrendSource
-from recsys_engine.signals.session_knn import SessionKnnSource
+from recsys_engine.signals.session_knn import SequenceSource, SessionKnnSource
 from recsys_engine.signals.sources import (
     ContentSource,
     PairSource,
@@ -55,7 +55,7 @@ class Ranking:
         self._state = state
         self.pairs = {
             "co_visitation": PairSource("co_visitation", state.covisit),
-            "session_sequence": PairSource("session_sequence", state.sequence),
+            "session_sequence": SequenceSource(state),
             "bought_together": PairSource("bought_together", state.basket),
         }
         content = self._content = ContentSource()

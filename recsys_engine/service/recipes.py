@@ -24,7 +24,7 @@ _PERSONAL = Settings(
         "recent_popularity": 0.15,
         "trend": 0.05,
         "co_visitation": 0.35,
-        "session_sequence": 0.20,
+        "session_sequence": 0.60,
         "session_knn": 1.00,
         "bought_together": 0.20,
         "repurchase": 0.60,
@@ -122,6 +122,7 @@ _LEARNED_GENERATORS: Mapping[str, int] = MappingProxyType(
     {
         LEARNED: 300,
         "session_knn": 60,
+        "session_sequence": 40,
         "recent_popularity": 40,
         "trend": 20,
         "co_visitation": 40,
@@ -146,7 +147,7 @@ def learned_recipe(surface: str) -> Settings:
         return plain
     weights = {name: BESIDE_LEARNED * weight for name, weight in plain.weights.items() if name in _BESIDE}
     if "session_knn" in plain.weights and not plain.only_own_history:
-        weights["session_knn"] = SESSION_BESIDE_LEARNED * plain.weights["session_knn"]
+        weights |= {name: SESSION_BESIDE_LEARNED * plain.weights[name] for name in ("session_knn", "session_sequence")}
     generators = plain.generators if plain.only_own_history else _LEARNED_GENERATORS
     return replace(plain, weights={LEARNED: 1.0, **weights}, generators=generators)
 

@@ -70,7 +70,10 @@ def _load_pairs(state: LiveState, users: IntArray, rows: FloatArray) -> None:
     _fill(state.covisit, (part for two in visits for part in two), size)
     state.covisit.load_totals(items, pair_weights, size)
 
-    steps = ((items[earlier], items[later], step_weights[later]) for later, earlier in sequence_pairs(users, rows))
+    steps = (
+        (items[earlier], items[later], step_weights[later] // lag)
+        for lag, (later, earlier) in enumerate(sequence_pairs(users, rows), 1)
+    )
     _fill(state.sequence, steps, size)
     state.sequence.load_totals(items, step_weights, size)
 

@@ -3,7 +3,7 @@
 All three relations look only at the same shopper's earlier events in log order:
 
 - co-visitation: distinct items among the last 10 events within the window, not of the same order, both directions;
-- sequence: distinct items among the last 3 browsing events within 30 minutes, earlier → later;
+- sequence: distinct items among the last 3 events, browsed within 30 minutes, earlier → later, 1 / events between;
 - basket: distinct earlier lines of the same order, both directions; lines past the 60th make no pairs.
 """
 
@@ -47,16 +47,16 @@ def covisit_partners(recent: Sequence[Row], row: Row, window_ms: int) -> list[in
     return list(found)
 
 
-def sequence_partners(recent: Sequence[Row], row: Row) -> list[int]:
-    """Items browsed just before the event ``row``."""
+def sequence_partners(recent: Sequence[Row], row: Row) -> dict[int, int]:
+    """Items browsed just before the event ``row`` and how many events ago (1 = the one before)."""
     item, ts_ms, type_, _, _ = row
     if type_ > ADD:
-        return []
-    found: dict[int, None] = {}
-    for other_item, other_ts, other_type, _, _ in recent[:SEQUENCE_LAGS]:
+        return {}
+    found: dict[int, int] = {}
+    for lag, (other_item, other_ts, other_type, _, _) in enumerate(recent[:SEQUENCE_LAGS], 1):
         if other_type <= ADD and other_item != item and 0 <= ts_ms - other_ts <= SEQUENCE_GAP_MS:
-            found[int(other_item)] = None
-    return list(found)
+            found.setdefault(int(other_item), lag)
+    return found
 
 
 def basket_partners(earlier: FloatArray, row: Row) -> list[int] | None:
@@ -92,7 +92,7 @@ def covisit_pairs(users: IntArray, rows: FloatArray, window_ms: int) -> Iterator
 
 
 def sequence_pairs(users: IntArray, rows: FloatArray) -> Iterator[tuple[IntArray, IntArray]]:
-    """``(later row, earlier row)`` positions of every sequence pair."""
+    """``(later row, earlier row)`` positions of every sequence pair: one event apart, then two, then three."""
     can = rows[:, TYPE] <= ADD
     for lag in range(1, SEQUENCE_LAGS + 1):
         if lag >= len(rows):

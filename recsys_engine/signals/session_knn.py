@@ -5,14 +5,16 @@ from itertools import chain
 import numpy as np
 
 from recsys_engine.contract.entities import EventType
-from recsys_engine.domain import FloatArray, IntArray, Query
+from recsys_engine.domain import NO_ITEM, FloatArray, IntArray, Query
 from recsys_engine.signals.decay import DAY_MS
 from recsys_engine.signals.picking import looked_up, top
 from recsys_engine.signals.sessions import SESSION_GAP_MS, SESSION_REACH_MS, Sessions
+from recsys_engine.signals.sources import PairSource
 from recsys_engine.signals.state import LiveState
 
 NEIGHBOURS = 300
 SAMPLE = 1500  # sessions looked at, the latest first
+STEPS_BACK = 5
 LONGEST = 20  # items of the shopper's own session that count, the newest
 POSITION_FADE = 2.0  # λ1: in places from the newest item
 AGE_FADE_DAYS = 5.0  # λ2
@@ -48,6 +50,24 @@ class SessionKnnSource:
             found = _neighbours_say(session, self._state.sessions, query.now_s) if session else (_NOTHING, np.zeros(0))
             self._memo = (query, *found)
         return self._memo[1], self._memo[2]
+
+
+class SequenceSource(PairSource):
+    """What is looked at next: beside a product in view its followers, in a session those of the last few items.
+
+    The d-th newest item of a session counts 1/d² of the newest. Mostly the chance of the step itself: asymmetry .8.
+    """
+
+    def __init__(self, state: LiveState) -> None:
+        super().__init__("session_sequence", state.sequence, asymmetry=0.8)
+
+    def speakers(self, query: Query) -> tuple[IntArray, FloatArray]:
+        session = current_session(query) if query.view_item == NO_ITEM and not len(query.cart) else []
+        if not session:
+            return super().speakers(query)
+        newest = np.array(session[: -STEPS_BACK - 1 : -1], np.int64)
+        weights = 1.0 / np.arange(1, len(newest) + 1) ** 2
+        return newest, np.asarray(weights / weights.sum(), np.float64)
 
 
 def current_session(query: Query) -> list[int]:

@@ -47,12 +47,17 @@ class PairSource:
     def per_anchor(self, query: Query, item: int) -> list[tuple[int, float]]:
         """How much each anchor adds to an item's score, for explanations."""
         shares = []
-        for place, anchor in enumerate(query.anchors.tolist()):
-            partners, values = self._rows(query, [anchor], query.anchor_weights[place : place + 1])
+        anchors, weights = self.speakers(query)
+        for place, anchor in enumerate(anchors.tolist()):
+            partners, values = self._rows(query, [anchor], weights[place : place + 1])
             at = int(np.searchsorted(partners, item))
             if at < len(partners) and partners[at] == item:
                 shares.append((anchor, float(values[at] * self._norms(query, partners[at : at + 1])[0])))
         return shares
+
+    def speakers(self, query: Query) -> tuple[IntArray, FloatArray]:
+        """Whose partners are looked up, and how much each counts."""
+        return query.anchors, query.anchor_weights
 
     def _spread(self, query: Query) -> None:
         """Fill the values of this query into a buffer that is cleared only where it was touched."""
@@ -64,7 +69,8 @@ class PairSource:
             self._slots = np.zeros(len(self._values), np.int32)
             self._touched = _NOTHING
         self._values[self._touched] = 0.0
-        partners, shares = self._rows(query, query.anchors.tolist(), query.anchor_weights)
+        anchors, weights = self.speakers(query)
+        partners, shares = self._rows(query, anchors.tolist(), weights)
         if size <= DENSE_SIZE:
             self._values[:size] = np.bincount(partners, shares, size)
             self._touched = np.flatnonzero(self._values[:size] > 0)

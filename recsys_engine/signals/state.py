@@ -163,10 +163,10 @@ class LiveState:
             self.covisit.add(item, other, pair_weight)
             self.covisit.add(other, item, pair_weight)
         self.covisit.add_total(item, pair_weight)
-        step_weight = sign * weight_at(ts_ms, epoch_ms, SEQUENCE_HALF_LIFE_MS)
-        for other in sequence_partners(recent, row):
-            self.sequence.add(other, item, step_weight)
-        self.sequence.add_total(item, step_weight)
+        step_weight = weight_at(ts_ms, epoch_ms, SEQUENCE_HALF_LIFE_MS)
+        for other, lag in sequence_partners(recent, row).items():
+            self.sequence.add(other, item, sign * (step_weight // lag))
+        self.sequence.add_total(item, sign * step_weight)
         lines = basket_partners(earlier, row)
         if lines is None:
             return

@@ -17,6 +17,7 @@ from recsys_engine.contract.operations import (
     EvaluationDrop,
     EvaluationRecord,
     FalsePair,
+    FeatureAudit,
     GuardrailSetting,
     RefitStatus,
     RegrettedItem,
@@ -25,6 +26,7 @@ from recsys_engine.contract.operations import (
 from recsys_engine.evaluation import counterfactual, records
 from recsys_engine.evaluation.runner import EvaluationCancelledError
 from recsys_engine.service import Engine
+from recsys_engine.service.feature_audit import audit_features
 from recsys_engine.service.refits import Refits
 from recsys_engine.service.upkeep import Upkeep
 from recsys_engine.service.vectors import Vectors
@@ -145,3 +147,8 @@ class EmbeddedOperations:
         """Learn the ranking anew in this process; minutes. False when another is at it or nothing was bought."""
         with self._open() as engine:
             return engine.model_folder is not None and Refits(engine, engine.model_folder).run(progress)
+
+    def feature_audit(self) -> FeatureAudit:
+        """Which inputs reach the ranking, counted on lists made for it and not logged; seconds."""
+        with self._open() as engine:
+            return audit_features(engine)

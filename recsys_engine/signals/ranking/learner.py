@@ -36,6 +36,7 @@ class Ranker(Protocol):
     """
 
     def scores(self, features: Floats) -> Floats: ...
+    def gains(self) -> dict[str, float]: ...
     def contributions(self, features: Floats) -> Any: ...
 
 
@@ -66,6 +67,11 @@ class TreeRanker:
     def contributions(self, features: Floats) -> Any:
         return np.asarray(sum(self._asked(features, pred_contrib=True)) / len(self.boosters), np.float64)
 
+    def gains(self) -> dict[str, float]:
+        """How much each column's splits gained, summed over the seeds."""
+        found = np.sum([booster.feature_importance("gain") for booster in self.boosters], axis=0)
+        return dict(zip(self.boosters[0].feature_name(), found.tolist(), strict=True))
+
     def _asked(self, features: Floats, **how: bool) -> list[Any]:
         return [booster.predict(features, num_threads=1, **how) for booster in self.boosters]
 
@@ -77,9 +83,14 @@ class LinearRanker:
     weights: Floats
     mean: Floats
     spread: Floats
+    names: tuple[str, ...] = ()
 
     def scores(self, features: Floats) -> Floats:
         return np.asarray(self.contributions(features).sum(axis=1), np.float32)
+
+    def gains(self) -> dict[str, float]:
+        """Size of each standardised column's weight."""
+        return dict(zip(self.names, np.abs(self.weights).tolist(), strict=False))
 
     def contributions(self, features: Floats) -> Floats:
         known = np.where(np.isfinite(features), features, self.mean)
@@ -97,7 +108,7 @@ def learn(lessons: list[Lesson], seeds: tuple[int, ...] = (SEED,)) -> Ranker | N
         return None
     features, bought, sizes = (np.concatenate(part) for part in zip(*parts, strict=True))
     names = lessons[0].candidates.names
-    return _trees(features, bought, sizes, (names, seeds)) or _ridge(features, bought, sizes)
+    return _trees(features, bought, sizes, (names, seeds)) or _ridge(features, bought, sizes, names)
 
 
 def _informative(lesson: Lesson) -> tuple[Floats, Bools, Ints]:
@@ -120,7 +131,7 @@ def _trees(
     return TreeRanker(tuple(lightgbm.train(TREES | {"seed": seed}, data, ROUNDS) for seed in seeds))
 
 
-def _ridge(features: Floats, bought: Bools, sizes: Ints) -> LinearRanker:
+def _ridge(features: Floats, bought: Bools, sizes: Ints, names: tuple[str, ...]) -> LinearRanker:
     """Ridge regression of the hit, centred within its case, on standardised features centred the same way."""
     known = np.isfinite(features)
     mean = np.where(known, features, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
@@ -131,7 +142,7 @@ def _ridge(features: Floats, bought: Bools, sizes: Ints) -> LinearRanker:
     target = _centred(bought.astype(np.float64)[:, None], case, sizes)[:, 0]
     gram = scaled.T @ scaled + RIDGE * np.eye(scaled.shape[1])
     weights = np.linalg.solve(gram, scaled.T @ target)
-    return LinearRanker(weights.astype(np.float32), mean.astype(np.float32), spread.astype(np.float32))
+    return LinearRanker(weights.astype(np.float32), mean.astype(np.float32), spread.astype(np.float32), names)
 
 
 def _centred(values: Any, case: Ints, sizes: Ints) -> Any:

@@ -99,3 +99,16 @@ def test_of_an_item_seen_twice_the_later_place_counts(browsed):
 
 def test_without_a_session_it_is_silent(browsed):
     assert all("session_knn" not in place.explain["contributions"] for place in _guest_list(browsed))
+
+
+def test_the_last_step_counts_most_in_what_comes_next(browsed):
+    def sequence(*session):
+        return {
+            place.item_id: place.explain["contributions"].get("session_sequence", {}).get("raw", 0.0)
+            for place in _guest_list(browsed, *session)
+        }
+
+    after_b = sequence("a", "b")
+    assert max(after_b, key=after_b.get) == "c"
+    assert after_b["c"] > 4 * after_b["e"] > 0
+    assert sequence("b", "a")["b"] > sequence("b", "a")["c"] > 0
