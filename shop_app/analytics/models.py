@@ -65,6 +65,22 @@ class DayPlace(Base):
     units: Mapped[float]
 
 
+class DayAudience(Base):
+    """The same events by who saw them: `audience` is member or guest, `arm` the experiment or bandit · variant."""
+
+    __tablename__ = "day_audience"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    type: Mapped[int] = mapped_column(primary_key=True)
+    surface: Mapped[str] = mapped_column(String(60), primary_key=True)
+    widget: Mapped[str] = mapped_column(String(60), primary_key=True)
+    audience: Mapped[str] = mapped_column(String(10), primary_key=True)
+    arm: Mapped[str] = mapped_column(String(100), primary_key=True)
+    recommended: Mapped[bool] = mapped_column(primary_key=True)
+    events: Mapped[int]
+    units: Mapped[float]
+
+
 class DaySpread(Base):
     """What clustered intervals need, per day and slot: sums over shopper-days of impressions x and clicks y."""
 

@@ -5,10 +5,10 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy import and_, delete, func, insert, select
 
-from shop_app.analytics.models import DayCell, DayPlace, DaySpread, OrderLineCredit, RolledDay
+from shop_app.analytics.models import DaySpread, OrderLineCredit, RolledDay
 from shop_app.analytics.period import Period
 from shop_app.analytics.queries.attribution import MAIN_WINDOW, Touch, touches, uncredited_lines
-from shop_app.analytics.queries.cells import PLACE_COLUMNS, day_of, inside, raw_cells, raw_spreads, watermark
+from shop_app.analytics.queries.cells import GRAINS, day_of, inside, raw_cells, raw_spreads, watermark
 from shop_app.extensions import db
 from shop_app.orders.models import OrderLine
 from shop_app.tracking.models import TrackedEvent
@@ -104,7 +104,7 @@ def _missing_days(today: date) -> list[date]:
 def _roll(day: date, upto: int, now: datetime) -> None:
     # Pages add what came after `upto` themselves: it must not be in the sums.
     condition = and_(inside([Period(day, day)]), TrackedEvent.id <= upto)
-    sums = ((DayCell, raw_cells(condition)), (DayPlace, raw_cells(condition, PLACE_COLUMNS)))
+    sums = [(table, raw_cells(condition, names)) for table, names in GRAINS.values()]
     for table, query in (*sums, (DaySpread, raw_spreads(condition))):
         db.session.execute(delete(table).where(table.day == day))
         if rows := db.session.execute(query).mappings().all():

@@ -114,7 +114,8 @@ def random_days(now: datetime, products: Sequence[Product], *, days: int, visits
     rng = random.Random(seed)
     for _ in range(visits):
         at = now - timedelta(seconds=rng.uniform(0, days * 86_400))
-        shopper, device = f"u_{rng.randrange(visits // 4 + 1)}", rng.choice(DEVICES)
+        shopper, device = f"{'au'[rng.random() < 0.7]}_{rng.randrange(visits // 4 + 1)}", rng.choice(DEVICES)
+        meta = rng.choice(({}, {}, {"experiment": "cards", "ab_bucket": rng.choice(("control", "four"))}))
         flags = {"is_bot": rng.random() < 0.05, "is_qa": rng.random() < 0.05}
         surface, widget = rng.choice(SLOTS)
         request_id = f"r_{next(_NUMBERS)}"
@@ -128,6 +129,7 @@ def random_days(now: datetime, products: Sequence[Product], *, days: int, visits
                 "request_id": request_id,
                 "recommended": rng.random() < 0.8,
                 "item_id": product.sku,
+                "meta": meta,
                 **flags,
             }
             an_event(EventKind.VIEW, at, **place)

@@ -33,6 +33,8 @@ BREAKDOWNS = {
     "slot": ("surface", "widget"),
     "rank": ("rank",),
     "device": ("device",),
+    "audience": ("audience",),
+    "arm": ("arm",),
 }
 
 NO_DAY = metrics.FunnelRow(())

@@ -27,14 +27,25 @@ from sqlalchemy import (
     union_all,
 )
 
-from shop_app.analytics.models import DayCell, DayPlace, DaySpread, RolledDay
+from shop_app.analytics.models import DayAudience, DayCell, DayPlace, DaySpread, RolledDay
 from shop_app.analytics.period import Period
 from shop_app.core.events import EventKind
+from shop_app.core.ids import MEMBER_PREFIX
 from shop_app.extensions import db
 from shop_app.tracking.models import TrackedEvent
 
 PLACE_COLUMNS = ("day", "type", "surface", "widget", "recommended")
 CELL_COLUMNS = ("day", "type", "surface", "widget", "rank", "device", "recommended")
+AUDIENCE_COLUMNS = ("day", "type", "surface", "widget", "audience", "arm", "recommended")
+GRAINS: dict[str, tuple[type[DayPlace] | type[DayCell] | type[DayAudience], tuple[str, ...]]] = {
+    "place": (DayPlace, PLACE_COLUMNS),
+    "cell": (DayCell, CELL_COLUMNS),
+    "audience": (DayAudience, AUDIENCE_COLUMNS),
+}
+"""How finely events can be asked for: by place alone, also by rank and device, or also by who saw them."""
+
+
+ARM_JOIN = " · "
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +84,12 @@ def counted() -> ColumnElement[bool]:
     return and_(TrackedEvent.is_bot.is_(False), TrackedEvent.is_qa.is_(False))
 
 
-def cells(period: Period, *, with_rank_and_device: bool = False) -> Subquery:
+def cells(period: Period, grain: str = "place") -> Subquery:
     """One row or a few per day, type and place: the columns, `events` (how many) and `units` (the sum of their values).
 
-    The columns are `CELL_COLUMNS`, or `PLACE_COLUMNS` when nobody asks for a rank or a device.
+    The columns are those of the grain.
     """
-    table, names = (DayCell, CELL_COLUMNS) if with_rank_and_device else (DayPlace, PLACE_COLUMNS)
+    table, names = GRAINS[grain]
     rolled = rolled_days(period)
     parts = [raw_cells(inside(_spans(sorted(set(period.each_day()) - set(rolled)))), names)]
     if rolled:
@@ -100,6 +111,8 @@ def raw_cells(condition: ColumnElement[bool], names: Sequence[str] = CELL_COLUMN
             func.coalesce(TrackedEvent.rank, 0).label("rank"),
             TrackedEvent.device.label("device"),
             TrackedEvent.recommended.label("recommended"),
+            audience_of(TrackedEvent.shopper_key).label("audience"),
+            arm_of(TrackedEvent.meta).label("arm"),
             TrackedEvent.value.label("value"),
         )
         .where(counted(), condition)
@@ -107,6 +120,17 @@ def raw_cells(condition: ColumnElement[bool], names: Sequence[str] = CELL_COLUMN
     )
     keys = [rows.c[name] for name in names]
     return select(*keys, func.count().label("events"), func.sum(rows.c.value).label("units")).group_by(*keys)
+
+
+def audience_of(shopper_key: Any) -> ColumnElement[str]:
+    """Member or guest, by the key."""
+    return case((shopper_key.startswith(MEMBER_PREFIX, autoescape=True), "member"), else_="guest")
+
+
+def arm_of(meta: Any) -> ColumnElement[str]:
+    """`experiment · variant` of an event shown under one, else empty."""
+    experiment = func.coalesce(meta["experiment"].as_string(), "")
+    return case((experiment == "", ""), else_=experiment + ARM_JOIN + func.coalesce(meta["ab_bucket"].as_string(), ""))
 
 
 def spreads(period: Period) -> Subquery:

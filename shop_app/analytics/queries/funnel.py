@@ -10,12 +10,14 @@ from sqlalchemy import ColumnElement, Subquery, case, func, select
 from shop_app.analytics.intervals import NOTHING, Estimate, RatioSums, compound_rate, delta_ratio, wilson
 from shop_app.analytics.models import OrderLineCredit
 from shop_app.analytics.period import Period
-from shop_app.analytics.queries.cells import EVERYWHERE, Place, cells, spreads
+from shop_app.analytics.queries.cells import EVERYWHERE, Place, arm_of, audience_of, cells, spreads
 from shop_app.core.events import EventKind
 from shop_app.extensions import db
 from shop_app.orders.models import Order, OrderLine
+from shop_app.tracking.models import TrackedEvent
 
-DIMENSIONS = ("surface", "widget", "rank", "device")
+DIMENSIONS = ("surface", "widget", "rank", "device", "audience", "arm")
+BY_AUDIENCE = frozenset({"audience", "arm"})
 UNDONE = ("cancelled", "refunded")
 """Orders whose money did not stay."""
 MAIN_CREDIT = "click_24h"
@@ -23,7 +25,7 @@ MAIN_CREDIT = "click_24h"
 DEFINITIONS = {
     "Impressions": "Cards of a list that were at least half visible for one second, once per answer and item.",
     "Clicks": "Clicks on such a card.",
-    "CTR": "Clicks ÷ impressions. Interval: delta method over shopper-days; Wilson's for a rank or a device.",
+    "CTR": "Clicks ÷ impressions. Interval: delta method over shopper-days; Wilson's by rank, device, person or arm.",
     "Adds": "Times an item was put in the basket whose last place was this list.",
     "Add rate": "Adds ÷ clicks. Interval: Wilson's. Over 100 % when people add straight from the card.",
     "Purchases": "Order lines credited to this list: its recommended item was the last one clicked in the 24 h before.",
@@ -73,11 +75,12 @@ class FunnelRow:
 def funnel(period: Period, by: tuple[str, ...] = ("surface",), place: Place = EVERYWHERE) -> list[FunnelRow]:
     """One row per value of the dimensions `by`, most impressions first. Only what a list showed counts.
 
-    Clustered intervals and revenue per user are given when neither a rank nor a device is asked for.
+    Clustered intervals and revenue per user are given when neither a rank, a device nor an audience is asked for. By
+    audience or arm only surface and widget of `place` count.
     """
     steps = _steps(period, by, place)
     money = _money(period, by, place)
-    sums = _sums(period, by, place) if not _asks_rank_or_device(by, place) and place.recommended is None else {}
+    sums = _sums(period, by, place) if _grain(by, place) == "place" and place.recommended is None else {}
     rows = [
         FunnelRow(key, *steps.get(key, (0, 0, 0)), *money.get(key, (0, 0, 0.0)), sums=sums.get(key))
         for key in steps.keys() | money.keys()
@@ -116,12 +119,17 @@ def daily(period: Period, place: Place = EVERYWHERE) -> dict[date, FunnelRow]:
     }
 
 
-def _asks_rank_or_device(by: tuple[str, ...], place: Place) -> bool:
-    return bool({"rank", "device"} & set(by)) or place.rank is not None or bool(place.device)
+def _grain(by: tuple[str, ...], place: Place) -> str:
+    if BY_AUDIENCE & set(by):
+        return "audience"
+    is_fine = bool({"rank", "device"} & set(by)) or place.rank is not None or bool(place.device)
+    return "cell" if is_fine else "place"
 
 
 def _steps(period: Period, by: tuple[str, ...], place: Place) -> dict[tuple[Any, ...], tuple[int, int, int]]:
-    table = cells(period, with_rank_and_device=_asks_rank_or_device(by, place))
+    grain = _grain(by, place)
+    table = cells(period, grain)
+    place = Place(place.surface, place.widget, recommended=place.recommended) if grain == "audience" else place
     keys = [table.c[name] for name in by]
     counts = [_count(table, kind) for kind in (EventKind.VIEW, EventKind.CLICK, EventKind.ADD)]
     query = select(*keys, *counts).where(table.c.widget != "", *place.conditions(table.c))
@@ -135,7 +143,8 @@ def _count(table: Subquery, kind: EventKind) -> ColumnElement[Any]:
 
 def _money(period: Period, by: tuple[str, ...], place: Place) -> dict[tuple[Any, ...], tuple[int, int, float]]:
     amount = OrderLineCredit.revenue_minor
-    keys = [getattr(OrderLineCredit, name) for name in by]
+    keys = [_credit_key(name) for name in by]
+    place = Place(place.surface, place.widget) if BY_AUDIENCE & set(by) else place
     kept = case((Order.status.in_(UNDONE), 0), else_=amount)
     squares = case((Order.status.in_(UNDONE), 0.0), else_=1.0 * amount * amount)
     query = (
@@ -150,6 +159,18 @@ def _money(period: Period, by: tuple[str, ...], place: Place) -> dict[tuple[Any,
     )
     rows = db.session.execute(query.group_by(*keys) if keys else query)
     return {tuple(row[: len(by)]): (int(row[-3]), int(row[-2] or 0), float(row[-1] or 0)) for row in rows}
+
+
+def _credit_key(name: str) -> ColumnElement[Any]:
+    """What a credited line is grouped by. The arm is that of the answer it was bought from."""
+    if name == "audience":
+        return audience_of(Order.shopper_key).label(name)
+    if name == "arm":
+        shown = (TrackedEvent.request_id == OrderLineCredit.request_id, OrderLineCredit.request_id != "")
+        arm = select(func.max(arm_of(TrackedEvent.meta))).where(*shown, TrackedEvent.type == int(EventKind.VIEW))
+        return func.coalesce(arm.correlate(OrderLineCredit).scalar_subquery(), "").label(name)
+    column: ColumnElement[Any] = getattr(OrderLineCredit, name)
+    return column
 
 
 def _sums(period: Period, by: tuple[str, ...], place: Place) -> dict[tuple[Any, ...], RatioSums]:

@@ -23,11 +23,19 @@ def lists(period: Period, by: tuple[str, ...], place: Place) -> dict[tuple, dict
             continue
         if any(wanted and getattr(event, name) != wanted for name, wanted in _wanted(place)):
             continue
-        key = tuple(getattr(event, name) for name in by)
+        key = tuple(_of(event, name) for name in by)
         step = {0: "impressions", 1: "clicks", 2: "adds"}.get(event.type)
         if step:
             found[key][step] += 1
     return found
+
+
+def _of(event: TrackedEvent, name: str):
+    if name == "audience":
+        return "member" if event.shopper_key[:2] == "u_" else "guest"
+    if name == "arm":
+        return f"{event.meta['experiment']} · {event.meta['ab_bucket']}" if "experiment" in event.meta else ""
+    return getattr(event, name)
 
 
 def shopper_days(period: Period, by: tuple[str, ...], place: Place) -> dict[tuple, list[tuple[int, int]]]:

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -17,11 +18,16 @@ from shop_app.analytics.services import credit_order_lines, roll_days
 from shop_app.core.clock import FixedClock
 from shop_app.core.events import EventKind
 from shop_app.extensions import db
+from shop_app.orders.models import OrderLine
+from shop_app.tracking.models import TrackedEvent
 from tests.factories.analytics import DEVICES, SLOTS, an_event, an_order, random_days
 from tests.factories.catalog import a_product
 from tests.integration.analytics import oracle
 
-GROUPINGS = ((), ("surface",), ("surface", "widget"), ("rank",), ("device",), ("surface", "device"))
+GROUPINGS = (
+    (), ("surface",), ("surface", "widget"), ("rank",), ("device",), ("surface", "device"),
+    ("audience",), ("arm",), ("surface", "audience"),
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -56,8 +62,10 @@ def test_a_hundred_random_filters_equal_the_loops_with_and_without_daily_sums(
     for _ in range(100):
         first = clock.now().date() - timedelta(days=rng.randrange(31))
         surface, widget = rng.choice([*SLOTS, ("", "")])
-        place = Place(surface, rng.choice([widget, ""]), rng.choice([None, None, 1, 3]), rng.choice(["", *DEVICES]))
-        asked.append((Period(first, first + timedelta(days=rng.randrange(31))), rng.choice(GROUPINGS), place))
+        by, named = rng.choice(GROUPINGS), Place(surface, rng.choice([widget, ""]))
+        place = replace(named, rank=rng.choice([None, None, 1, 3]), device=rng.choice(["", *DEVICES]))
+        place = named if {"audience", "arm"} & set(by) else place
+        asked.append((Period(first, first + timedelta(days=rng.randrange(31))), by, place))
 
     live = [compare(*one) for one in asked]
     assert roll_days(clock.now(), max_days=100) == 31
@@ -216,3 +224,21 @@ def test_a_line_waits_until_its_clicks_must_have_arrived(app: Flask, clock: Fixe
         twice = credit_order_lines(clock.now() + timedelta(minutes=4))
 
         assert (at_once, later, twice) == (0, 1, 0)
+
+
+@pytest.mark.ticket("RS-047")
+def test_money_by_audience_and_by_arm_adds_up_to_the_whole_and_lies_where_it_was_earned(
+    busy_month: None, clock: FixedClock
+) -> None:
+    period = last_days(31, clock.now().date())
+    shown = {e.request_id: oracle._of(e, "arm") for e in db.session.scalars(select(TrackedEvent)) if e.request_id}
+    expected: dict[str, Counter] = {"audience": Counter(), "arm": Counter()}
+    for credit in db.session.scalars(select(OrderLineCredit).where(OrderLineCredit.credit == "click_24h")):
+        line = db.session.get(OrderLine, credit.order_line_id)
+        expected["audience"]["member" if line.order.shopper_key.startswith("u_") else "guest"] += credit.revenue_minor
+        expected["arm"][shown[credit.request_id]] += credit.revenue_minor
+
+    for by, sums in expected.items():
+        rows = {row.key[0]: row.revenue_minor for row in metrics.funnel(period, (by,)) if row.revenue_minor}
+        assert rows == dict(sums)
+        assert sum(rows.values()) == metrics.total(period).revenue_minor
