@@ -278,3 +278,19 @@ def test_a_list_by_a_policy_is_rewarded_by_its_own_id(shop):
     with pytest.raises(RecsysRejected) as too_much:
         shop.control.recommend_by_policy(RecommendRequest("u_1", 5, Context("home")), ["short"], exploration_floor=1.5)
     assert too_much.value.code == "invalid_exploration_floor"
+
+
+@pytest.mark.ticket("RS-056")
+def test_exploration_is_set_by_surface_and_its_odds_are_stored(shop):
+    shop.control.put_config({"surface_profiles": {"home": {"exploration_rate": 0.5}}})
+
+    def odds(surface):
+        request = RecommendRequest("u_x", 6, Context(surface), explain_level="full", request_id=f"r-{surface}")
+        first, again = shop.recommend(request), shop.recommend(request)
+        assert [place.item_id for place in first.items] == [place.item_id for place in again.items]
+        return [place.explain["propensity"] for place in first.items]
+
+    assert odds("listing") == [1.0] * 6
+    explored = odds("home")
+    assert explored[0] == 1.0
+    assert all(0 < one <= 0.5 for one in explored[1:])

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from datetime import UTC, datetime
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,8 @@ from recsys_engine.domain import RuleEffects
 from recsys_engine.service.ranking import Ranking
 from recsys_engine.service.settings import StoredSettings
 from recsys_engine.service.steering import Steer
+from recsys_engine.signals.learned import fit_model
+from recsys_engine.signals.ranking.from_state import lessons_from
 from recsys_engine.signals.state import CounterSettings, LiveState
 from recsys_engine.stages.filters import allowed
 from recsys_engine.store.log import EventRow
@@ -87,7 +90,23 @@ def a_world(shelf, log):
     return state
 
 
-def serve(state, ask, seed="r"):
+@cache
+def a_learned_world(seed):
+    """A shelf and a ranking that learned from 60 days of orders of four shoppers."""
+    shelf, rng = a_shelf(seed), np.random.default_rng(seed)
+    orders = [
+        (user, int(item), 3, 24 * day)
+        for user in range(4)
+        for day in range(1, 60, 6)
+        for item in rng.integers(0, ITEMS, 3)
+    ]
+    state = a_world(shelf, orders + a_log(seed))
+    ranking = Ranking(state)
+    ranking.learned.use(fit_model(lessons_from(state), NOW_S))
+    return shelf, state, ranking
+
+
+def serve(state, ask, seed="r", ranking=None):
     request = RecommendRequest(
         ask["user"],
         ask["k"],
@@ -116,13 +135,17 @@ def serve(state, ask, seed="r"):
         frozenset(ask["boosts"]),
     )
     given = None if ask["rerank"] is None else [RerankCandidate(f"p{n}", n / ITEMS) for n in ask["rerank"]]
-    return Ranking(state).recommend(request, seed, StoredSettings(), NOW_S, steer=Steer(rules=rules), candidates=given)
+    ranking = ranking or Ranking(state)
+    return ranking.recommend(request, seed, StoredSettings(), NOW_S, steer=Steer(rules=rules), candidates=given)
 
 
 @given(shelves, logs, requests)
 @settings(max_examples=60, deadline=None)
 def test_limits_caps_and_rules_hold_for_every_item(shelf, log, ask):
-    places = serve(a_world(shelf, log), ask).answer.items
+    check_limits(shelf, ask, serve(a_world(shelf, log), ask).answer.items)
+
+
+def check_limits(shelf, ask, places):
     items = [int(place.item_id[1:]) for place in places]
 
     assert len(items) == len(set(items)) <= ask["k"]
@@ -154,6 +177,10 @@ def test_explanations_sum_to_the_score_and_the_same_seed_gives_the_same_list(she
     first, second = serve(state, ask), serve(state, ask)
 
     assert first.answer.items == second.answer.items
+    check_sums(first)
+
+
+def check_sums(first):
     for place, choice in zip(first.answer.items, first.outcome.choices, strict=True):
         explained = place.explain
         total = sum(part["contribution"] for part in explained["contributions"].values())
@@ -161,6 +188,32 @@ def test_explanations_sum_to_the_score_and_the_same_seed_gives_the_same_list(she
         assert explained["blend"] * explained["multiplier"] + explained["added"] == pytest.approx(place.score, abs=1e-9)
         assert 0 < choice.propensity <= 1
         assert place.reasons
+
+
+@given(st.integers(0, 2), requests)
+@settings(max_examples=60, deadline=None)
+def test_learned_lists_hold_every_limit_too_and_add_up(seed, ask):
+    shelf, state, ranking = a_learned_world(seed)
+
+    first, second = serve(state, ask, ranking=ranking), serve(state, ask, ranking=ranking)
+
+    assert first.answer.items == second.answer.items
+    check_limits(shelf, ask, first.answer.items)
+    check_sums(first)
+    for place in first.answer.items:
+        for block in place.explain.get("learned", ()):
+            parts = block["base"] + block["novelty"] + sum(one["contribution"] for one in block["columns"].values())
+            assert block["ranker"] == pytest.approx(parts, abs=1e-9)
+
+
+def test_the_lists_of_those_worlds_are_learned():
+    shelf, state, ranking = a_learned_world(0)
+    served = ranking.recommend(RecommendRequest("u_0", 5, Context("home")), "r", StoredSettings(), NOW_S)
+
+    learned = served.outcome.names.index("learned")
+    assert all(served.outcome.pool.contributions[choice.row, learned] > 0 for choice in served.outcome.choices[:3])
+    assert shelf
+    assert state.catalog.size == ITEMS
 
 
 @given(shelves, logs, requests)
