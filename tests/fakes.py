@@ -38,6 +38,7 @@ class FakeGateway:
     """
 
     poison: set[str] = field(default_factory=set)
+    refusal: str = "invalid_value"
     refuses_whole_batches: bool = False
     trouble: Exception | None = None
     lose_answer_after: int = 0
@@ -55,7 +56,7 @@ class FakeGateway:
         self._write()
         bad = [i for i, event in enumerate(events) if event.source_event_id in self.poison]
         if bad and (self.refuses_whole_batches or len(bad) == len(events)):
-            raise RecsysRejected("invalid_timestamp", "bad event", {"field": "ts"}, 400)
+            raise RecsysRejected(self.refusal, "bad event", {"field": "value"}, 400)
         fresh = 0
         for index, event in enumerate(events):
             if index not in bad:
@@ -66,9 +67,7 @@ class FakeGateway:
         if self.lose_answer_after:
             self.lose_answer_after -= 1
             raise RecsysUnavailable("read timeout")
-        rejected = tuple(
-            EventRejection(i, "invalid_timestamp", "bad event", events[i].source_event_id, "ts") for i in bad
-        )
+        rejected = tuple(EventRejection(i, self.refusal, "bad event", events[i].source_event_id, "value") for i in bad)
         return EventsResult(fresh, len(events) - fresh - len(bad), rejected)
 
     def upsert_items(self, items: Sequence[Item]) -> BatchResult:

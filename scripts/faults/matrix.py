@@ -120,22 +120,24 @@ def _storm(scene: Scene, app: Flask, verdict: Verdict, *, events: int, rate: flo
     stop = scene.stand.folder / "enough"
     farms = [_farm(scene.stand, number, events, rate, stop) for number in range(FARMS)]
     points = [point for point in fault_points(scene.stand) if only in point.name]
+    told = 0
     while True:
         for point in points:
             scene.tell_poison(POISON_PER_POINT)
             row = _strike(scene, point)
             verdict.rows.append(row)
             print(f"{row.point}: {row.hits} hits, recovered after {row.recovered_after_s:.1f} s", file=sys.stderr)
-        if events <= _told_so_far(app):
+        before, told = told, _told_so_far(app)
+        if events - told < told - before:  # the rest would not last for another round
             break
     stop.touch()
-    told: dict[int, int] = {}
+    by_farm: dict[int, int] = {}
     for number, farm in enumerate(farms):
         output, _ = farm.communicate(timeout=events / rate + 600)
         report = json.loads(output)
-        told[number] = report["told"]
+        by_farm[number] = report["told"]
         verdict.resent += report["resent"]
-    return told
+    return by_farm
 
 
 def _strike(scene: Scene, point: Point) -> Struck:

@@ -18,6 +18,8 @@ MAX_BULK = 500
 MAX_WEIGHT = 100.0
 MAX_HALF_LIFE_DAYS = 3650.0
 MAX_PRICE_MINOR = 10**9
+MAX_ITEM_ID_CHARS = 200
+MAX_EVENT_VALUE = 1e6
 MIN_PERCENT, MAX_PERCENT = -90, 200
 _SIGNED = re.compile(r"[+-]?\d{1,3}(\.\d{1,2})?")
 _DECIMAL = re.compile(r"\d{1,6}(\.\d{1,6})?")
@@ -121,6 +123,28 @@ def parse_role(form: Mapping[str, str]) -> str:
 def parse_ids(texts: Sequence[str]) -> list[int]:
     """Row ids that were ticked; what is not a number is left out."""
     return [int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19]
+
+
+def parse_mending(form: Mapping[str, str]) -> tuple[str | None, float]:
+    """Item and value a refused event should have had.
+
+    Raises:
+        InvalidInput: the item is no identifier, or the value no number that Recsys takes.
+
+    """
+    problems: Problems = {}
+    item_id = form.get("item_id", "").strip()
+    if not (len(item_id) <= MAX_ITEM_ID_CHARS and item_id.isprintable() and " " not in item_id):
+        problems["item_id"] = [f"At most {MAX_ITEM_ID_CHARS} characters, without spaces."]
+    try:
+        value = float(form.get("value", "").strip())
+    except ValueError:
+        value = float("nan")
+    if not abs(value) <= MAX_EVENT_VALUE:
+        problems["value"] = ["A number within ± 1,000,000."]
+    if problems:
+        raise InvalidInput(problems)
+    return item_id or None, value
 
 
 def _price(text: str, field: str, currency: str, problems: Problems) -> int:

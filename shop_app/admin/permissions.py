@@ -120,6 +120,7 @@ RULES: dict[str, Rule] = {
     "admin.sync_differences": Rule(Right.OPERATE),
     "admin.dead_letters": Rule(Right.SEE),
     "admin.requeue_dead_letters": Rule(Right.OPERATE),
+    "admin.mend_dead_letter": Rule(Right.OPERATE),
     "admin.audit_trail": Rule(Right.GOVERN),
 }
 

@@ -116,6 +116,24 @@ def requeue_dead_events(event_ids: Sequence[int] | None, actor: str, now: dateti
     return int(result.rowcount)
 
 
+def mend_dead_event(event_id: int, item_id: str | None, value: float, actor: str, now: datetime) -> None:
+    """Put a refused event right and back into the queue as if new. What an order says of it stands in the order.
+
+    Raises:
+        Conflict: it is no dead letter any more.
+
+    """
+    row = db.session.get(TrackedEvent, event_id, with_for_update=True)
+    if row is None or row.delivery != "dead":
+        raise Conflict("This event is no dead letter any more.")
+    before = {"item_id": row.item_id, "value": row.value, "error": row.error_code}
+    row.item_id, row.value = item_id, value
+    row.delivery, row.attempts, row.next_attempt_at, row.lease_until, row.lease_token = "pending", 0, now, None, None
+    row.error_code = row.error_path = row.last_error = None
+    after = {"item_id": item_id, "value": value}
+    audit(actor=actor, action="events.mend", subject=f"event {event_id}", before=before, after=after, now=now)
+
+
 def change_event_types(
     gateway: RecsysGateway,
     types: Sequence[EventTypeConfig],

@@ -53,6 +53,10 @@ UNDER_WAY = timedelta(seconds=5)
 """A batch leased longer ago counts no more: its worker may be dead, and must not stand in the others' way."""
 REFUSED_ENTITY_PAUSE = timedelta(hours=1)
 """A refused item or user is tried again when it changes, or after this."""
+REFUSED_FOR_ITS_TIME = "invalid_timestamp"
+CLOCK_PATIENCE = timedelta(hours=1)
+CLOCK_PAUSE = timedelta(minutes=1)
+"""An event that just happened and is refused for its time is good, and a clock is wrong: it is tried for so long."""
 DRAIN_LIMIT = timedelta(seconds=50)
 
 
@@ -182,7 +186,11 @@ def _settle_events(outcome: Outcome[_Leased], token: str, carrier: Carrier) -> N
     note_outcome(state, outcome, now, carrier.rng)
     mark_sent([entry.row_id for entry in outcome.delivered], now)
     for entry, why in outcome.refused:
-        mark_dead(entry.row_id, token=token, code=why.code, path=why.path, error=why.message)
+        error = f"{why.code} {why.path}: {why.message}"
+        if why.code == REFUSED_FOR_ITS_TIME and entry.payload.ts and entry.payload.ts > now - CLOCK_PATIENCE:
+            postpone_events([entry.row_id], token=token, until=now + CLOCK_PAUSE, error=error)
+        else:
+            mark_dead(entry.row_id, token=token, code=why.code, path=why.path, error=why.message)
     left = [entry.row_id for entry in outcome.left]
     postpone_events(left, token=token, until=state.open_until or now, error=outcome.trouble)
 

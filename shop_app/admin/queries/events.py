@@ -137,16 +137,33 @@ def _count(*conditions: ColumnElement[bool]) -> int:
     return db.session.scalar(select(func.count()).select_from(TrackedEvent).where(*conditions)) or 0
 
 
-def dead_reasons() -> list[tuple[str, str, int]]:
-    """Why events were refused: (code, path, how many), the commonest first."""
+@dataclass(frozen=True, slots=True)
+class DeadReason:
+    """Why events were refused, how many, and when the first and the last of them were received."""
+
+    code: str
+    path: str
+    count: int
+    first_at: datetime
+    last_at: datetime
+
+
+def dead_reasons() -> list[DeadReason]:
+    """The commonest first."""
     number = func.count()
     rows = db.session.execute(
-        select(TrackedEvent.error_code, TrackedEvent.error_path, number)
+        select(
+            TrackedEvent.error_code,
+            TrackedEvent.error_path,
+            number,
+            func.min(TrackedEvent.received_at),
+            func.max(TrackedEvent.received_at),
+        )
         .where(TrackedEvent.delivery == "dead")
         .group_by(TrackedEvent.error_code, TrackedEvent.error_path)
         .order_by(number.desc())
     )
-    return [(code or "unknown", path or "", count) for code, path, count in rows]
+    return [DeadReason(code or "unknown", path or "", count, first, last) for code, path, count, first, last in rows]
 
 
 def _page(query: Select[Any], before_id: int | None) -> EventPage:

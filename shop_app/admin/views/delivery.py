@@ -7,12 +7,13 @@ from werkzeug.wrappers import Response
 from recsys_engine.contract import Health
 from shop_app.accounts.models import User
 from shop_app.admin import services
-from shop_app.admin.forms import parse_ids
+from shop_app.admin.forms import parse_ids, parse_mending
 from shop_app.admin.paging import page_number
 from shop_app.admin.queries import audit as trail
 from shop_app.admin.queries import events as found
 from shop_app.admin.views.base import actor, bp, gateway, now, page
 from shop_app.catalog.models import Product
+from shop_app.core.errors import InvalidInput
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
 from shop_app.recsys.gateway import RecsysError
@@ -63,6 +64,20 @@ def requeue_dead_letters() -> Response:
         number = services.requeue_dead_events(ids, actor(), now())
     flash(f"{number:,} events are in the queue again.", "good" if number else "warn")
     return redirect(url_for("admin.dead_letters"), 303)
+
+
+@bp.post("/dead-letters/<int:event_id>/mending")
+def mend_dead_letter(event_id: int) -> Response | tuple[str, int]:
+    """Put a refused event's item and value right, and send it again."""
+    try:
+        item_id, value = parse_mending(request.form)
+    except InvalidInput as error:
+        typed = request.form.get("value", "")
+        return page("admin/event.html", event=found.event(event_id), errors=error.fields, typed_value=typed), 422
+    with unit_of_work(db.session):
+        services.mend_dead_event(event_id, item_id, value, actor(), now())
+    flash("Mended, and in the queue again.", "good")
+    return redirect(url_for("admin.event", event_id=event_id), 303)
 
 
 @bp.get("/audit")

@@ -25,7 +25,7 @@ def events() -> str:
 @bp.get("/events/<int:event_id>")
 def event(event_id: int) -> str:
     """Everything about one event."""
-    return page("admin/event.html", event=found.event(event_id))
+    return page("admin/event.html", event=found.event(event_id), errors={})
 
 
 @bp.get("/answers/<request_id>")

@@ -161,6 +161,31 @@ def test_dead_letters_are_shown_with_code_and_path_and_sent_again(
         assert states[left].delivery == "dead"
 
 
+@pytest.mark.ticket("RS-052")
+def test_a_dead_letter_is_seen_whole_mended_and_sent_again(app: Flask, clock: FixedClock, sign_in: SignIn) -> None:
+    with app.app_context():
+        refusal = {"delivery": "dead", "error_code": "invalid_value", "error_path": "value", "last_error": "too much"}
+        dead = an_event(EventKind.CLICK, clock.now(), attempts=3, item_id="MUG", value=2e6, **refusal)
+        db.session.commit()
+        event_id = dead.id
+    browser = sign_in("support")
+
+    reasons = browser.get("/admin/dead-letters").text
+    wrong = browser.post(f"/admin/dead-letters/{event_id}/mending", data={"item_id": "MUG 1", "value": "nan"})
+    right = browser.post(f"/admin/dead-letters/{event_id}/mending", data={"item_id": "MUG-1", "value": "2"})
+    late = browser.post(f"/admin/dead-letters/{event_id}/mending", data={"item_id": "MUG-1", "value": "3"})
+
+    assert "first received 2 Mar 2026, 10:00" in reasons
+    assert (wrong.status_code, right.status_code, late.status_code) == (422, 303, 409)
+    assert "field-value-error1" in wrong.text
+    with app.app_context():
+        row = db.session.get_one(TrackedEvent, event_id)
+        assert (row.delivery, row.item_id, row.value, row.attempts) == ("pending", "MUG-1", 2.0, 0)
+        assert (row.error_code, row.last_error) == (None, None)
+        entry = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "events.mend")).one()
+        assert entry.before == {"item_id": "MUG", "value": 2e6, "error": "invalid_value"}
+
+
 def test_a_product_is_edited_and_recsys_is_told(app: Flask, sign_in: SignIn) -> None:
     with app.app_context():
         product = a_product("MUG-1", price=1250, stock=3)

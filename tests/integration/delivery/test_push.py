@@ -1,9 +1,12 @@
 """From the log and the outbox to Recsys: once in effect, whatever goes wrong."""
 
+import random
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 from sqlalchemy import select
+from sqlalchemy import update as update_rows
 
 from shop_app.core.clock import FixedClock
 from shop_app.core.unit_of_work import unit_of_work
@@ -62,7 +65,7 @@ def test_one_poison_in_five_hundred_is_isolated_in_nineteen_calls(
     assert (pushed.delivered, pushed.refused, pushed.left) == (499, 1, 0)
     assert {event_id for event_id, state in states().items() if state != "sent"} == {ids[317]}
     dead = db.session.scalars(select(TrackedEvent).where(TrackedEvent.delivery == "dead")).one()
-    assert (dead.error_code, dead.error_path, dead.last_error) == ("invalid_timestamp", "ts", "bad event")
+    assert (dead.error_code, dead.error_path, dead.last_error) == ("invalid_value", "value", "bad event")
 
 
 def test_ten_poisons_cost_at_most_140_calls(carrier: Carrier, recsys: FakeGateway, clock: FixedClock) -> None:
@@ -205,6 +208,42 @@ def test_no_more_batches_are_under_way_than_allowed_and_a_dead_workers_counts_fo
         push_events(carrier, limit=2)
 
     assert seen == [0, 2]
+
+
+@pytest.mark.ticket("RS-027")
+def test_an_event_of_this_hour_refused_for_its_time_waits_for_the_clocks_to_agree(
+    carrier: Carrier, recsys: FakeGateway, clock: FixedClock
+) -> None:
+    ids = told(clock, 3)
+    recsys.poison, recsys.refusal = set(ids[:2]), "invalid_timestamp"
+
+    push_events(carrier)
+    first = states()
+    recsys.poison = {ids[0]}
+    clock.advance(timedelta(minutes=2))
+    push_events(carrier)
+    clock.advance(timedelta(hours=1))
+    push_events(carrier)
+
+    assert first == {ids[0]: "pending", ids[1]: "pending", ids[2]: "sent"}
+    assert states() == {ids[0]: "dead", ids[1]: "sent", ids[2]: "sent"}
+
+
+@pytest.mark.ticket("RS-026")
+def test_another_event_under_a_known_id_is_set_aside_with_its_code_and_path(app: Flask, clock: FixedClock) -> None:
+    carrier = Carrier(app.extensions["recsys"], clock, random.Random(7))
+    first, second = told(clock, 2)
+    push_events(carrier)
+    with unit_of_work(db.session):
+        again = update_rows(TrackedEvent).where(TrackedEvent.source_event_id == first)
+        db.session.execute(again.values(value=9.0, delivery="pending", next_attempt_at=clock.now()))
+    third = told(clock, 1, "order:2")[0]
+
+    push_events(carrier)
+
+    assert states() == {first: "dead", second: "sent", third: "sent"}
+    dead = db.session.scalars(select(TrackedEvent).where(TrackedEvent.delivery == "dead")).one()
+    assert (dead.error_code, dead.error_path) == ("id_conflict", "source_event_id")
 
 
 @pytest.mark.ticket("RS-027")

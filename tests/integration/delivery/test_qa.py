@@ -48,7 +48,7 @@ def test_what_arrived_is_shown_with_its_place(agreed: FlaskClient, recsys: FakeG
     }  # fmt: skip
     assert [(row["by"], row["id"], row["code"], row["path"]) for row in bad] == [
         ("shop", "bad-rank", "invalid_field", "rank"),
-        ("recsys", "b_poisoned-1", "invalid_timestamp", "ts"),
+        ("recsys", "b_poisoned-1", "invalid_value", "value"),
     ]
     assert [row["delivery"] for row in agreed.get("/__qa__/events/all").json] == ["sent", "dead"]
 
