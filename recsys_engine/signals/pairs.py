@@ -92,6 +92,21 @@ class PairCounts:
         row[right] = row.get(right, 0) + weight
         self._merged.pop(left, None)
 
+    def add_both(self, item: int, others: list[int], weight: int) -> None:
+        """Add to the pairs of an item with each of some others, in both directions."""
+        if not others:
+            return
+        delta, forget = self._delta, self._merged.pop
+        row = delta.setdefault(item, {})
+        forget(item, None)
+        for other in others:
+            row[other] = row.get(other, 0) + weight
+            back = delta.get(other)
+            if back is None:
+                back = delta[other] = {}
+            back[item] = back.get(item, 0) + weight
+            forget(other, None)
+
     def add_total(self, item: int, weight: int) -> None:
         """Add to one marginal."""
         if item >= len(self.totals):

@@ -159,9 +159,7 @@ class LiveState:
         self.popularity.add(item, int(row[TYPE]), float(row[VALUE]), ts_ms, sign)
         pair_weight = sign * weight_at(ts_ms, epoch_ms, PAIR_HALF_LIFE_MS)
         recent = recent_rows(earlier)
-        for other in covisit_partners(recent, row, self.settings.covisit_window_ms):
-            self.covisit.add(item, other, pair_weight)
-            self.covisit.add(other, item, pair_weight)
+        self.covisit.add_both(item, covisit_partners(recent, row, self.settings.covisit_window_ms), pair_weight)
         self.covisit.add_total(item, pair_weight)
         step_weight = weight_at(ts_ms, epoch_ms, SEQUENCE_HALF_LIFE_MS)
         for other, lag in sequence_partners(recent, row).items():
@@ -170,9 +168,7 @@ class LiveState:
         lines = basket_partners(earlier, row)
         if lines is None:
             return
-        for other in lines:
-            self.basket.add(item, other, pair_weight)
-            self.basket.add(other, item, pair_weight)
+        self.basket.add_both(item, lines, pair_weight)
         self.basket.add_total(item, pair_weight)
 
 
