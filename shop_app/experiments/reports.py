@@ -168,6 +168,7 @@ def _arm(  # noqa: PLR0917 - one arm needs all of the experiment's readings
     has_primary = bool(metrics) and metrics[0].name == experiment.primary_metric
     if not has_primary or experiment.started_at is None:
         return ArmReport(pair[1], metrics, readings, None)
+    titled = [replace(reading, metric=METRICS[reading.metric].title) for reading in readings]
     evidence = Evidence(
         primary=read_metric(
             metrics[0].title,
@@ -176,7 +177,7 @@ def _arm(  # noqa: PLR0917 - one arm needs all of the experiment's readings
             metrics[0].treatment,
             planned_units=experiment.planned_units,
         ),
-        guardrails=readings,
+        guardrails=titled,
         ratio_is_clean=not ratio.mismatch,
         running_for=(experiment.ended_at or now) - experiment.started_at,
         mixed_share=mixed,
