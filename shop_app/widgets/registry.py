@@ -16,11 +16,15 @@ class Anchor(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place for a list. `is_steerable`: shoppers may set a price range and tags on it."""
+    """A place for a list. `is_steerable`: shoppers may set a price range and tags on it.
+
+    `passed_over` best sellers are left to another list of the page when both must be stood in for.
+    """
 
     name: str
     anchor: Anchor
     is_steerable: bool = False
+    passed_over: int = 0
 
     @property
     def surface(self) -> str:
@@ -69,11 +73,11 @@ SLOTS: dict[str, Slot] = {
     slot.name: slot
     for slot in (
         Slot("home.top_picks", Anchor.SHOPPER),
-        Slot("home.trending", Anchor.SHOPPER),
+        Slot("home.trending", Anchor.SHOPPER, passed_over=8),
         Slot("home.recent", Anchor.RECENT),
         Slot("listing.best_sellers", Anchor.CATEGORY, is_steerable=True),
         Slot("pdp.similar", Anchor.ITEM),
-        Slot("pdp.bought_together", Anchor.ITEM),
+        Slot("pdp.bought_together", Anchor.ITEM, passed_over=8),
         Slot("cart.also_like", Anchor.CART),
         Slot("order.buy_again", Anchor.SHOPPER),
         Slot("orders.buy_again", Anchor.SHOPPER),

@@ -168,7 +168,7 @@ def fill(
         recommender.memory.keep(question, listed.answer, now, may_repeat=is_settled)
     stands_in = not shown and settings.is_on and settings.has_fallback and not needs.is_steered
     if stands_in:
-        shown = _stand_in(settings.k, visit, needs, now.date())
+        shown = _stand_in(settings.k, slot.passed_over, visit, needs, now.date())
     is_models = bool(shown) and not stands_in and listed.source == "model"
     bucket = listed.policy if is_models and listed.policy else arm.variant
     if listed.teams and is_models:
@@ -349,11 +349,15 @@ def _in_time(ask: Callable[[RecommendRequest], Drawn], request: RecommendRequest
         waiting.cancel()
 
 
-def _stand_in(k: int, visit: Visit, needs: Needs, today: date) -> list[ProductCard]:
-    """Best sellers, of the department when the address names one; never what is in the basket or in view."""
+def _stand_in(k: int, passed_over: int, visit: Visit, needs: Needs, today: date) -> list[ProductCard]:
+    """Best sellers, of the department when the address names one; never what is in the basket or in view.
+
+    The first `passed_over` are left to the page's other list, unless nothing else sells.
+    """
     known = [*visit.cart, *([needs.item] if needs.item else [])]
     category = needs.category or (category_of(needs.item) if needs.item else "")
-    shown = best_sellers(limit=k, today=today, category_path=category, exclude=known)
+    sellers = best_sellers(limit=k + passed_over, today=today, category_path=category, exclude=known)
+    shown = sellers[passed_over:] or sellers[:k]
     if len(shown) == k or not category or needs.category:
         return shown
     known += [card.sku for card in shown]

@@ -124,6 +124,19 @@ def test_the_category_comes_first_when_best_sellers_stand_in_on_a_product_page(c
     assert ranks(client.get("/w/pdp.similar?item=P5").text)[:2] == ["P6", "P4"]
 
 
+@pytest.mark.ticket("RS-078")
+def test_two_lists_of_a_page_stand_in_with_different_best_sellers(app: Flask, client: FlaskClient) -> None:
+    with app.app_context():
+        for number in range(7, 15):
+            a_product(f"P{number}")
+        db.session.commit()
+
+    picks, trending = (ranks(client.get(f"/w/home.{widget}").text) for widget in ("top_picks", "trending"))
+
+    assert (len(picks), len(trending)) == (8, 6)
+    assert set(picks).isdisjoint(trending)
+
+
 @pytest.mark.ticket("RS-039")
 def test_a_late_recommender_costs_no_more_than_its_deadline(client: FlaskClient, recommender: Recommender) -> None:
     recommender.late_s = 1.5
