@@ -1,6 +1,7 @@
 """The audit trail: who did what, and whether somebody tampered with it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Protocol
 
 from sqlalchemy import func, select
 
@@ -23,9 +24,21 @@ def entries(subject: str, action: str, page: int) -> Listing[AuditEntry]:
     return Listing(db.session.scalars(query.limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)).all(), total, page)
 
 
-def staff_names(rows: Sequence[AuditEntry]) -> dict[str, str]:
+class Acted(Protocol):
+    """Something somebody did."""
+
+    @property
+    def actor(self) -> str:
+        """Their key."""
+
+
+def staff_names(rows: Sequence[Acted]) -> dict[str, str]:
     """Names of the staff behind the keys in `rows`; nobody else's, whose names are personal data."""
-    keys = {entry.actor for entry in rows}
+    return names_of({entry.actor for entry in rows})
+
+
+def names_of(keys: Collection[str]) -> dict[str, str]:
+    """Names of the staff among these keys."""
     named = select(User.key, User.name).where(User.key.in_(keys), User.role != "shopper")
     return {key: name for key, name in db.session.execute(named) if name}
 

@@ -3,6 +3,7 @@
 from flask import flash, redirect, url_for
 from werkzeug.wrappers import Response
 
+from shop_app.admin.queries.audit import names_of
 from shop_app.admin.views.base import actor, bp, now, page
 from shop_app.analytics import alerts as watch
 from shop_app.core.unit_of_work import unit_of_work
@@ -13,7 +14,8 @@ from shop_app.site_settings.services import audit
 @bp.get("/alerts")
 def alerts() -> str:
     """Open ones first."""
-    return page("admin/alerts.html", alerts=watch.alerts(now()))
+    shown = watch.alerts(now())
+    return page("admin/alerts.html", alerts=shown, names=names_of({one.acknowledged_by for one in shown}))
 
 
 @bp.post("/alerts/<int:alert_id>/acknowledgement")

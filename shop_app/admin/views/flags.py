@@ -3,6 +3,7 @@
 from flask import flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
+from shop_app.admin.queries.audit import staff_names
 from shop_app.admin.views.base import actor, bp, now, page
 from shop_app.core.errors import Conflict
 from shop_app.core.unit_of_work import unit_of_work
@@ -45,12 +46,13 @@ def _save(values: dict[str, bool]) -> Response | tuple[str, int]:
 
 
 def _page(values: dict[str, bool], version: int) -> str:
-    stored = all_slot_settings()
+    stored, versions = all_slot_settings(), history.versions(flags.KEY, flags.DEFAULTS)
     return page(
         "admin/flags.html",
         values=values,
         version=version,
-        versions=history.versions(flags.KEY, flags.DEFAULTS),
+        versions=versions,
+        names=staff_names(versions),
         sentences=flags.SENTENCES,
         surfaces=flags.SURFACE_SENTENCES,
         prefix=flags.SURFACE_PREFIX,

@@ -18,7 +18,7 @@ DEFINITIONS = {
     "Returns": "Order lines credited to the list whose order was refunded, by the day of the order.",
     "Empty": "Answers that had no card to show, of all answers.",
     "Fallback": "Answers made of best sellers or an earlier list, because the recommender did not answer in time.",
-    "95 of 100 within": "The time within which 95 of 100 answers were ready.",
+    "95 of 100": "The time within which 95 of 100 answers were ready.",
     "Consent taken back": "People who had agreed to personalisation and changed their mind.",
     "Limits": "Sold-out clicks 2 %, returns 15 %, empty 5 %. Beyond: marked, and an alert unless it may be chance.",
 }

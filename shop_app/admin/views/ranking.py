@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 
 from recsys_engine.contract.control import NamespaceConfig
 from shop_app.admin import knob_forms as knobs
+from shop_app.admin.queries.audit import staff_names
 from shop_app.admin.queries.trials import Trial, try_knobs
 from shop_app.admin.views.base import actor, bp, gateway, now, page
 from shop_app.core.errors import InvalidInput, NotFound
@@ -98,6 +99,7 @@ def _page(
         current, presets = gateway().control.config(), gateway().control.presets()
     except RecsysError as error:
         return page("admin/unreachable.html", what="The ranking settings", error=str(error)), 503
+    versions = _history(current)
     shown = page(
         "admin/ranking.html",
         scope=scope,
@@ -109,7 +111,8 @@ def _page(
         errors=errors,
         groups=knobs.KNOB_GROUPS,
         slots=list(SLOTS) if scope == EVERYWHERE else [scope],
-        versions=_history(current),
+        versions=versions,
+        names=staff_names([one for one, _, _ in versions]),
         tried=tried,
     )
     return shown, status

@@ -5,6 +5,7 @@ from typing import Any
 from flask import flash, redirect, request, url_for
 from werkzeug.wrappers import Response
 
+from shop_app.admin.queries.audit import staff_names
 from shop_app.admin.views.base import actor, bp, now, page
 from shop_app.core.errors import Conflict, InvalidInput
 from shop_app.core.unit_of_work import unit_of_work
@@ -79,6 +80,7 @@ def _form(slot: str, values: dict[str, Any], errors: dict[str, list[str]]) -> st
         values=values,
         errors=errors,
         versions=past,
+        names=staff_names(past),
         fields=FIELDS,
         max_k=MAX_K,
         live=slot_settings(slot),

@@ -11,8 +11,12 @@ EMAIL, PASSWORD = next((email, password) for email, password, _, role in LOGINS 
 PAGES = (
     "/admin/", "/admin/funnel", "/admin/attribution", "/admin/preview?slot=home.trending", "/admin/events", "/admin/products",
     "/admin/slots", "/admin/slots/home.top_picks", "/admin/event-types", "/admin/rules", "/admin/experiments", "/admin/experiments/new",
+    "/admin/live", "/admin/guardrails", "/admin/flags", "/admin/overrides", "/admin/segments", "/admin/profiles/new", "/admin/ranking",
+    "/admin/policies", "/admin/policies/new", "/admin/bandits", "/admin/similarity", "/admin/funnel?by=audience",
     "/admin/orders", "/admin/members", "/admin/alerts", "/admin/delivery", "/admin/differences", "/admin/dead-letters", "/admin/audit",
 )  # fmt: skip
+PARTS = 3
+"""Into so many tests the pages are dealt, so that none takes long."""
 
 
 def signed_in(page: Page, base_url: str) -> Page:
@@ -24,9 +28,10 @@ def signed_in(page: Page, base_url: str) -> Page:
     return page
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize(("width", "colours"), [(1280, "light"), (375, "dark")])
 def test_no_page_of_the_console_breaks_a_rule_of_accessibility_or_scrolls_sideways(
-    browser: Browser, base_url: str, width: int, colours: str
+    browser: Browser, base_url: str, width: int, colours: str, part: int
 ) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=colours)
     page, complaints = context.new_page(), []
@@ -34,7 +39,7 @@ def test_no_page_of_the_console_breaks_a_rule_of_accessibility_or_scrolls_sidewa
     signed_in(page, base_url)
 
     broken = {}
-    for address in PAGES:
+    for address in PAGES[part::PARTS]:
         page.goto(base_url + address)
         rules = [violation["id"] for violation in Axe().run(page).response["violations"]]
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
