@@ -107,11 +107,14 @@ def in_words(segment: Segment) -> str:
         return f"{len(segment.rules)} rules of its own"
     if not rows:
         return "everybody"
-    said = [
-        f"{_plain(PATHS.get(row.path, row.path)).lower()} {_plain(OPERATORS[row.operator])} {row.value}".strip()
-        for row in rows
-    ]
-    return (" and " if joined == "all" else " or ").join(said)
+    return (" and " if joined == "all" else " or ").join(map(_said, rows))
+
+
+def _said(row: Condition) -> str:
+    what = _plain(PATHS.get(row.path, row.path)).lower()
+    if row.operator == "gte_days_since":
+        return f"{what} at least {row.value} days ago"
+    return f"{what} {_plain(OPERATORS[row.operator])} {row.value}".strip()
 
 
 def _plain(label: str) -> str:

@@ -99,7 +99,7 @@ def test_conditions_of_the_form_survive_the_way_to_the_engine_and_back() -> None
     assert {f"{n}_{i}": getattr(row, n) for i, row in enumerate(rows) for n in ("path", "operator", "value")} == {
         name: value for name, value in form.items() if re.fullmatch(r"(path|operator|value)_\d", name)
     }
-    assert in_words(segment).startswith("loyalty tier is gold or last seen is at least")
+    assert in_words(segment).startswith("loyalty tier is gold or last seen at least 30 days ago or")
     nested = Segment("s", "S", "p", rules=(SegmentRule({"not": {"exists": "user.id"}}),))
     assert conditions_of(nested)[2].startswith("[")
 
