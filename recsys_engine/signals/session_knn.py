@@ -13,7 +13,7 @@ from recsys_engine.signals.sources import PairSource
 from recsys_engine.signals.state import LiveState
 
 NEIGHBOURS = 300
-SAMPLE = 1500  # sessions looked at, the latest first
+SAMPLE = 1000  # sessions looked at, the latest first
 STEPS_BACK = 5
 LONGEST = 20  # items of the shopper's own session that count, the newest
 POSITION_FADE = 2.0  # λ1: in places from the newest item
@@ -85,15 +85,13 @@ def _neighbours_say(session: list[int], sessions: Sessions, now_s: float) -> tup
     numbers, shared = _overlapping(session, sessions)
     if not len(numbers):
         return _NOTHING, np.zeros(0)
-    neighbours = [sessions.all[number] for number in numbers.tolist()]
-    size = np.array([len(one.items) for one in neighbours])
-    age_ms = np.maximum(now_s * 1000 - np.array([one.ended_ms for one in neighbours]), 0.0)
-    alike = shared / np.sqrt(len(session) * size) * np.exp(-age_ms / DAY_MS / AGE_FADE_DAYS)
+    age_ms = np.maximum(now_s * 1000 - sessions.ended_ms[numbers], 0.0)
+    alike = shared / np.sqrt(len(session) * sessions.sizes[numbers]) * np.exp(-age_ms / DAY_MS / AGE_FADE_DAYS)
     alike[age_ms > SESSION_REACH_MS] = 0.0
     best = top(alike, NEIGHBOURS, -np.arange(len(alike)))  # of equals the later begun
     if not len(best):
         return _NOTHING, np.zeros(0)
-    return _items_of([neighbours[place].items for place in best.tolist()], alike[best], set(session))
+    return _items_of([sessions.all[number].items for number in numbers[best].tolist()], alike[best], session)
 
 
 def _overlapping(session: list[int], sessions: Sessions) -> tuple[IntArray, FloatArray]:
@@ -106,13 +104,13 @@ def _overlapping(session: list[int], sessions: Sessions) -> tuple[IntArray, Floa
     return numbers[-SAMPLE:], np.asarray(shared[-SAMPLE:], np.float64)
 
 
-def _items_of(lists: list[list[int]], alike: FloatArray, session: set[int]) -> tuple[IntArray, FloatArray]:
+def _items_of(lists: list[list[int]], alike: FloatArray, session: list[int]) -> tuple[IntArray, FloatArray]:
     """Distinct items (ascending) of the neighbours and what they are worth."""
     length = np.array([len(one) for one in lists])
     items = np.fromiter(chain.from_iterable(lists), np.int64, int(length.sum()))
     starts = np.cumsum(length) - length
     place = np.arange(len(items)) - np.repeat(starts, length)
-    last_shared = np.maximum.reduceat(np.where(np.isin(items, list(session)), place, -1), starts)
+    last_shared = np.maximum.reduceat(np.where(np.isin(items, session), place, -1), starts)
     distance = np.abs(place - np.repeat(last_shared, length))
     worth = np.where(distance > 0, np.repeat(alike, length) * np.exp(-distance / DISTANCE_FADE), 0.0)
     distinct, at = np.unique(items, return_inverse=True)

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from recsys_engine.contract.entities import EventType
 from recsys_engine.signals.decay import DAY_MS
 from recsys_engine.signals.histories import ITEM, TS_MS, TYPE, Histories
@@ -12,6 +14,7 @@ SESSION_GAP_MS = 30 * 60_000
 SESSION_REACH_MS = 60 * DAY_MS
 """Sessions that ended earlier are never looked at."""
 ADD = int(EventType.ADD)
+_FIRST_CAPACITY = 1024
 
 
 @dataclass(slots=True)
@@ -35,11 +38,13 @@ class Session:
 class Sessions:
     """All sessions, numbered by when they began; a forgotten one stays behind as an empty one.
 
-    ``with_item`` names the sessions of an item, the latest last.
+    ``with_item`` names the sessions of an item, the latest last; ``ended_ms`` and ``sizes`` have one cell a session.
     """
 
     def __init__(self) -> None:
         self.all: list[Session] = []
+        self.ended_ms = np.zeros(_FIRST_CAPACITY, np.int64)
+        self.sizes = np.zeros(_FIRST_CAPACITY, np.int64)
         self.with_item: dict[int, list[int]] = {}
         self._of_user: dict[int, list[int]] = {}
 
@@ -55,6 +60,7 @@ class Sessions:
         if item not in session.items:
             self.with_item.setdefault(item, []).append(number)
         session.note(item, ts_ms)
+        self._measure(number)
 
     def put(self, user: int, session: Session) -> None:
         """Take over a whole session; later ones go last."""
@@ -63,6 +69,7 @@ class Sessions:
         self.all.append(session)
         for item in set(session.items):
             self.with_item.setdefault(item, []).append(number)
+        self._measure(number)
 
     def forget(self, user: int) -> None:
         """Take back everything a shopper contributed."""
@@ -72,6 +79,16 @@ class Sessions:
                 if not self.with_item[item]:
                     del self.with_item[item]
             self.all[number] = Session(0, 0)
+            self._measure(number)
+
+    def _measure(self, number: int) -> None:
+        """Keep when a session ended and how long it is where a query can pick them by number."""
+        if number >= len(self.sizes):
+            self.ended_ms, self.sizes = (
+                np.concatenate([old, np.zeros_like(old)]) for old in (self.ended_ms, self.sizes)
+            )
+        self.ended_ms[number] = self.all[number].ended_ms
+        self.sizes[number] = len(self.all[number].items)
 
     def contents(self) -> list[tuple[int, int, list[int]]]:
         """When each session began and ended and what was looked at, for comparing two states."""
