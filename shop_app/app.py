@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
-from flask import Flask, Response, current_app, jsonify, render_template, request, session
+from flask import Flask, Request, Response, current_app, jsonify, render_template, request, session
 from flask.cli import AppGroup
-from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.engine import make_url
 from werkzeug.exceptions import HTTPException
@@ -84,6 +84,20 @@ class _Commands(AppGroup):
 
 class _Sessions(SecureCookieSessionInterface):
     """Files have no session: without this they would vary by cookie, and be fetched again after every change of it."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """While a secret is being rotated, a cookie of the old one is signed anew, so that it outlives the old one."""
+        session = super().open_session(app, request)
+        if session and app.config["SECRET_KEY_FALLBACKS"] and not self._is_of_the_new_secret(app, request):
+            session.modified = True
+        return session
+
+    def _is_of_the_new_secret(self, app: Flask, request: Request) -> bool:
+        serializer = self.get_signing_serializer(app)
+        assert serializer is not None
+        serializer.secret_keys = serializer.secret_keys[-1:]
+        is_fine, _ = serializer.loads_unsafe(request.cookies.get(self.get_cookie_name(app), ""))
+        return bool(is_fine)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         if request.endpoint not in FILES:
@@ -221,7 +235,7 @@ def _harden(response: Response) -> Response:
     headers.setdefault("Referrer-Policy", "strict-origin-when-cross-origin")
     headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=(), interest-cohort=()")
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-    if request.is_secure:
+    if request.is_secure or current_app.config["SESSION_COOKIE_SECURE"]:
         headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
     if response.mimetype == "text/html":
         headers.add("Vary", "HX-Request")

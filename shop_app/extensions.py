@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import LoginManager
@@ -24,6 +24,7 @@ from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
+from werkzeug.wrappers import Response
 
 from shop_app.core.unit_of_work import WRITE_OPTION
 
@@ -85,6 +86,29 @@ def or_zero(count: Callable[[], int]) -> int:
     except SQLAlchemyError:
         db.session.rollback()
         return 0
+
+
+def cookie(name: str) -> str | None:
+    """A cookie of this shop as the browser sent it, or None."""
+    return request.cookies.get(_cookie_name(name))
+
+
+def keep_cookie(response: Response, name: str, value: str, max_age_s: int) -> None:
+    """Set a cookie no script can read. Over HTTPS its name starts with `__Host-`: no other host can plant one."""
+    secure = bool(current_app.config["SESSION_COOKIE_SECURE"])
+    response.set_cookie(
+        _cookie_name(name), value, max_age=max_age_s, secure=secure, httponly=True, samesite="Lax", path="/"
+    )
+
+
+def drop_cookie(response: Response, name: str) -> None:
+    """Take a cookie back."""
+    secure = bool(current_app.config["SESSION_COOKIE_SECURE"])
+    response.delete_cookie(_cookie_name(name), secure=secure, httponly=True, samesite="Lax", path="/")
+
+
+def _cookie_name(name: str) -> str:
+    return f"__Host-{name}" if current_app.config["SESSION_COOKIE_SECURE"] else name
 
 
 class UtcDateTime(TypeDecorator[datetime]):

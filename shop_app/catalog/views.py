@@ -23,7 +23,7 @@ from shop_app.catalog.search import search as search_products
 from shop_app.core.attribution import parse_attribution
 from shop_app.core.errors import NotFound
 from shop_app.core.money import Money
-from shop_app.extensions import limiter
+from shop_app.extensions import cookie, keep_cookie, limiter
 from shop_app.site_settings.queries import shown_slot
 from shop_app.tracking.identity import current_shopper
 
@@ -49,7 +49,7 @@ DRAWINGS_KEPT = 3000
 @bp.app_context_processor
 def _frame_values() -> dict[str, Any]:
     """What every page may ask for; the functions read only when called, so that fragments pay nothing."""
-    theme = request.cookies.get("theme")
+    theme = cookie("theme")
     kept = theme if theme in THEMES else THEMES[0]
     return {"departments": _departments, "asset": _asset, "slot": shown_slot, "theme": kept}
 
@@ -158,8 +158,7 @@ def theme() -> BaseResponse:
     if wanted not in THEMES:
         abort(400)
     response = redirect(_own_path(request.form.get("next", "/")), 303)
-    secure = bool(current_app.config["SESSION_COOKIE_SECURE"])
-    response.set_cookie("theme", wanted, max_age=YEAR_S, secure=secure, httponly=True, samesite="Lax")
+    keep_cookie(response, "theme", wanted, YEAR_S)
     return response
 
 

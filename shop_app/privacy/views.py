@@ -12,7 +12,7 @@ from shop_app.accounts.models import User
 from shop_app.accounts.passwords import is_correct
 from shop_app.accounts.views.base import KNOWN_BROWSER
 from shop_app.core.unit_of_work import unit_of_work
-from shop_app.extensions import db, handle, limiter
+from shop_app.extensions import db, drop_cookie, handle, limiter
 from shop_app.privacy.services import erase, export, person_of
 from shop_app.tracking.identity import current_shopper, start_new_person
 
@@ -61,7 +61,7 @@ def forget_me() -> BaseResponse | tuple[str, int]:
     start_new_person()
     flash("Your account and what we learned from you are erased. Recsys follows within minutes.", "good")
     response = redirect(url_for("catalog.home"), 303)
-    response.delete_cookie(KNOWN_BROWSER)
+    drop_cookie(response, KNOWN_BROWSER)
     return response
 
 

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 
 from shop_app.core.ids import new_anonymous_key, new_token
 from shop_app.core.shopper import Consent, Shopper
+from shop_app.extensions import cookie, drop_cookie, keep_cookie
 
 SESSION_IDLE = timedelta(minutes=30)
 SESSION_MAX = timedelta(hours=24)
@@ -65,7 +66,7 @@ def remember_consent(consent: Consent) -> None:
 def chosen_here() -> Consent:
     """What was chosen in this browser, whatever the headers of this request add."""
     kept = _chosen(session.get("consent"))
-    return Consent(is_decided=True) if not kept.is_decided and REFUSED in request.cookies else kept
+    return Consent(is_decided=True) if not kept.is_decided and cookie(REFUSED) is not None else kept
 
 
 def start_new_person() -> None:
@@ -84,10 +85,9 @@ def _live_as_allowed(consent: Consent) -> None:
     @after_this_request
     def _note_refusal(response: Response) -> Response:
         if consent.is_given or not consent.is_decided:
-            response.delete_cookie(REFUSED)
+            drop_cookie(response, REFUSED)
         else:
-            secure = bool(current_app.config["SESSION_COOKIE_SECURE"])
-            response.set_cookie(REFUSED, "yes", max_age=REFUSED_AGE_S, httponly=True, samesite="Lax", secure=secure)
+            keep_cookie(response, REFUSED, "yes", REFUSED_AGE_S)
         return response
 
 

@@ -87,7 +87,7 @@ def _parse_body() -> tuple[int, list[Any]]:
     try:
         body = json.loads(request.get_data())
         sent_ms, events = body["sent_at"], body["events"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidInput({"body": ["must be JSON with sent_at and events"]}) from error
     if not isinstance(sent_ms, int) or not 0 <= sent_ms <= MAX_EPOCH_MS:
         raise InvalidInput({"sent_at": ["must be milliseconds since 1970"]})

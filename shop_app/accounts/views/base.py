@@ -16,7 +16,7 @@ from shop_app.config import Settings
 from shop_app.core.ids import new_token
 from shop_app.core.shopper import Shopper
 from shop_app.core.unit_of_work import unit_of_work
-from shop_app.extensions import db, or_zero
+from shop_app.extensions import cookie, db, or_zero
 from shop_app.tracking.identity import chosen_here, current_shopper, remember_consent, start_new_person
 
 bp = Blueprint("accounts", __name__)
@@ -106,7 +106,7 @@ def email_digest(email: str) -> str:
 def is_known_browser(email: str) -> str:
     """The browser's own nonce when it has signed in to this account before, else empty."""
     try:
-        digest, nonce = _signer().loads(request.cookies.get(KNOWN_BROWSER, ""))
+        digest, nonce = _signer().loads(cookie(KNOWN_BROWSER) or "")
     except (BadSignature, ValueError, TypeError):
         return ""
     return str(nonce) if digest == email_digest(email) else ""

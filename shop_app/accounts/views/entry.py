@@ -24,7 +24,7 @@ from shop_app.accounts.views.base import (
 from shop_app.core.errors import Conflict, InvalidInput
 from shop_app.core.links import local_path
 from shop_app.core.unit_of_work import unit_of_work
-from shop_app.extensions import db, limiter
+from shop_app.extensions import db, keep_cookie, limiter
 from shop_app.tracking.identity import current_shopper
 
 PER_ACCOUNT = "10 per 15 minutes"
@@ -145,14 +145,7 @@ def _let_in(user: User, password: str, *, welcome: str = "") -> Response:
     if welcome or merge.lines:
         flash(welcome or "What was in your basket here is in your account now.", "good")
     response = redirect(url_for("accounts.two_step_page", next=target) if needs_enrolment else target, 303)
-    response.set_cookie(
-        KNOWN_BROWSER,
-        known_browser_cookie(email),
-        max_age=KNOWN_BROWSER_AGE_S,
-        httponly=True,
-        samesite="Lax",
-        secure=settings().cookie_secure,
-    )
+    keep_cookie(response, KNOWN_BROWSER, known_browser_cookie(email), KNOWN_BROWSER_AGE_S)
     return response
 
 

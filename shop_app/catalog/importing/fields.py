@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
+from html import unescape
+
+import nh3
 
 from shop_app.core.money import MINOR_DIGITS
 
@@ -77,6 +80,17 @@ def nice_name(name: str) -> str:
     """`mens-watches` and `GROCERY` as people write them."""
     plain = re.sub(r"\s+", " ", name.replace("-", " ").replace("_", " ")).strip()
     return plain.capitalize() if plain.isupper() or plain.islower() else plain
+
+
+def plain_text(html: str) -> str:
+    """The words of a description, without tags, scripts and styles; text without any tag stays as it is.
+
+    A browser's own parser (nh3) decides what a tag is, so that nothing half-closed gets through.
+    """
+    if "<" not in html and "&" not in html:
+        return html.strip()
+    apart = re.sub(r"(?i)(</?(?:p|br|li|ul|ol|div|tr|td|th|h[1-6])\b)", r" \1", html)  # so that words stay apart
+    return re.sub(r"\s+", " ", unescape(nh3.clean(apart, tags=set()))).strip()
 
 
 def words_from(text: str) -> tuple[str, ...]:

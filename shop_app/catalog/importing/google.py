@@ -14,6 +14,7 @@ from shop_app.catalog.importing.fields import (
     FieldError,
     count_from,
     path_from,
+    plain_text,
     price_from,
     sku_from,
     title_from,
@@ -21,7 +22,6 @@ from shop_app.catalog.importing.fields import (
 )
 from shop_app.catalog.importing.files import Record
 from shop_app.catalog.importing.rows import ProductRow, RowError, VariantRow
-from shop_app.catalog.importing.shopify import plain_text
 
 IN_STOCK = {"in_stock": True, "in stock": True, "preorder": True, "backorder": True, "out_of_stock": False}
 UNCOUNTED_STOCK = 50

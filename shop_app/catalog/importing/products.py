@@ -12,6 +12,7 @@ from shop_app.catalog.importing.fields import (
     count_from,
     nice_name,
     path_from,
+    plain_text,
     price_from,
     sku_from,
     title_from,
@@ -98,7 +99,7 @@ def plain_rows(records: Iterable[tuple[int, Record]], defaults: Defaults) -> Ite
 def _plain_row(line: int, record: Record, defaults: Defaults) -> ProductRow:
     sku = sku_from(*_cell(record, "sku"))
     price, currency = _price(record, sku, defaults)
-    title, description = title_from(*_cell(record, "title")), _cell(record, "description")[1].strip()
+    title, description = title_from(*_cell(record, "title")), plain_text(_cell(record, "description")[1])
     stock_field, stock = _cell(record, "stock")
     return ProductRow(
         sku=sku,

@@ -3,15 +3,14 @@
 Column names: https://help.shopify.com/en/manual/products/import-export/using-csv
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from html import unescape
 
 from shop_app.catalog.importing.fields import (
     FieldError,
     count_from,
     nice_name,
     path_from,
+    plain_text,
     price_from,
     sku_from,
     title_from,
@@ -130,9 +129,3 @@ def _facets(record: Record, variants: Sequence[VariantRow]) -> dict[str, tuple[s
     for name in dict.fromkeys(name for variant in variants for name in variant.options):
         facets[name] = unique(variant.options.get(name, "") for variant in variants)
     return {name: values for name, values in facets.items() if values}
-
-
-def plain_text(html: str) -> str:
-    """The words of an HTML description, without its tags, scripts and styles."""
-    bare = re.sub(r"(?is)<(script|style).*?</\1>", " ", html)
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", bare))).strip()
