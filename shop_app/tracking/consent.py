@@ -12,6 +12,12 @@ from shop_app.extensions import db
 from shop_app.tracking.models import ConsentRecord
 
 TEXT_VERSION = "2026-11"
+QUESTION = "May we learn from your visit?"
+EXPLANATION = (
+    "If you agree, we count what is looked at and suggest things that fit you. If not, the shop works all the same."
+)
+ANSWERS = {"all": "Accept all", "essential": "Essential only", "custom": "Save my choice"}
+"""What each button says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,8 @@ PURPOSES = (
 
 
 def text_hash() -> str:
-    """SHA-256 of the very words that were shown."""
-    words = "\n".join(f"{p.name}|{p.title}|{p.text}" for p in PURPOSES)
+    """SHA-256 of the very words that were shown: the question, the answers and every purpose."""
+    words = "\n".join([QUESTION, EXPLANATION, *ANSWERS.values(), *(f"{p.name}|{p.title}|{p.text}" for p in PURPOSES)])
     return hashlib.sha256(f"{TEXT_VERSION}\n{words}".encode()).hexdigest()
 
 

@@ -30,6 +30,12 @@ RETRY_AFTER_S = 30
 CHOICES = {"all": Consent(analytics=True, personalisation=True, is_decided=True), "essential": Consent(is_decided=True)}
 
 
+@bp.app_context_processor
+def _words() -> dict[str, Any]:
+    """What the banner asks: the words that are hashed into every record."""
+    return {"consent_words": consent}
+
+
 @bp.post("/t/events")
 @csrf.exempt  # type: ignore[untyped-decorator]  # a beacon cannot carry a token; the origin is checked instead
 @limiter.limit(EVENT_RATE)
@@ -57,7 +63,8 @@ def take_events() -> tuple[Response, int]:
 @bp.get("/consent")
 def consent_page() -> str:
     """What is asked, what was chosen, and a way to change it."""
-    return render_template("tracking/consent.html", purposes=consent.PURPOSES, next_path=_next_path())
+    is_refused = request.headers.get("Sec-GPC") == "1"
+    return render_template("tracking/consent.html", purposes=consent.PURPOSES, next_path=_next_path(), gpc=is_refused)
 
 
 @bp.post("/consent")

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from shop_app.core.clock import FixedClock
 from shop_app.extensions import db
-from shop_app.tracking.consent import PURPOSES, TEXT_VERSION, personalised
+from shop_app.tracking.consent import ANSWERS, EXPLANATION, PURPOSES, QUESTION, TEXT_VERSION, personalised
 from shop_app.tracking.identity import REFUSED
 from shop_app.tracking.models import ConsentRecord
 from tests.factories.catalog import a_product
@@ -36,8 +36,20 @@ def test_a_choice_is_kept_with_the_words_it_was_made_on(
         record = db.session.scalars(select(ConsentRecord)).one()
     assert (record.analytics, record.personalisation) == (analytics, personalisation)
     assert (record.text_version, record.decided_at) == (TEXT_VERSION, clock.now())
-    words = "\n".join(f"{p.name}|{p.title}|{p.text}" for p in PURPOSES)
+    purposes = [f"{p.name}|{p.title}|{p.text}" for p in PURPOSES]
+    words = "\n".join([QUESTION, EXPLANATION, "Accept all", "Essential only", "Save my choice", *purposes])
     assert record.text_hash == hashlib.sha256(f"{TEXT_VERSION}\n{words}".encode()).hexdigest()
+
+
+def test_what_is_hashed_is_what_is_shown(client: FlaskClient) -> None:
+    banner, page = client.get("/cart").text, client.get("/consent").text
+
+    assert all(words in banner for words in (QUESTION, EXPLANATION, *list(ANSWERS.values())[:2]))
+    assert all(
+        words in page for words in (*ANSWERS.values(), *(p.title for p in PURPOSES), *(p.text for p in PURPOSES))
+    )
+    assert "Global Privacy Control" not in page
+    assert "Global Privacy Control" in client.get("/consent", headers={"Sec-GPC": "1"}).text
 
 
 def test_the_banner_asks_until_there_is_an_answer_and_both_answers_look_alike(client: FlaskClient) -> None:
