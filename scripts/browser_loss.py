@@ -53,7 +53,7 @@ GO_BACK = """addEventListener("pageshow", async ({ persisted }) => {
     sessionStorage.plan = JSON.stringify(plan);
   };
   plan.restored += persisted;
-  push(9);
+  push(EACH);
   if (location.pathname != "/") setTimeout(() => history.back(), 100);
   else if (plan.made < TOTAL) setTimeout(() => location.assign("/cart"), 100);
   else fetch("/__gate__/done", { method: "POST", body: plan.restored });
@@ -139,7 +139,7 @@ class Loss:
 def navigating(trial: Trial, count: int) -> None:
     """Events made in the moment before the page is left, by address and by click."""
     page = trial.open()
-    for part in _parts(count, 12):
+    for part in _parts(count, max(12, count // 40)):
         trial.push(page, part - 1, "navigating")
         trial.click_a_card(page, "navigating")
         page.goto(trial.gate.url)
@@ -161,7 +161,9 @@ def going_back(trial: Trial, count: int) -> None:
     page = trial.open()
     item = page.locator("[data-item-id]").first.get_attribute("data-item-id")
     trial.close()
-    trial.gate.script = GO_BACK.replace("TOTAL", str(count)).replace("ITEM", f'"{item}"')
+    trial.gate.script = (
+        GO_BACK.replace("TOTAL", str(count)).replace("ITEM", f'"{item}"').replace("EACH", str(max(9, count // 60)))
+    )
     command = [BROWSER, "--headless", "--no-sandbox", "--no-first-run", "--disable-background-networking"]
     command += ["--password-store=basic", "--use-mock-keychain", f"--user-data-dir={trial.profile}", trial.gate.url]
     browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
