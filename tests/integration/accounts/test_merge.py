@@ -133,6 +133,32 @@ def test_racing_merges_do_the_work_once(app: Flask, clock: FixedClock) -> None:
 
 
 @pytest.mark.ticket("RS-014")
+def test_two_devices_signing_in_at_the_same_moment_become_one_person(app: Flask, clock: FixedClock) -> None:
+    _, key = a_member(app, now=clock.now())
+    devices = [app.test_client() for _ in range(4)]
+    for number, device in enumerate(devices):
+        device.post("/consent", data={"choice": "all"})
+        device.post("/cart/lines", data={"sku": "A-1", "quantity": str(number + 1)})
+    start = Barrier(len(devices))
+
+    def enter(device: FlaskClient) -> int:
+        start.wait()
+        return device.post("/sign-in", data={"email": EMAIL, "password": PASSWORD}).status_code
+
+    with ThreadPoolExecutor(len(devices)) as pool:
+        answers = list(pool.map(enter, devices))
+    again = devices[0].post("/sign-in", data={"email": EMAIL, "password": PASSWORD}).status_code
+
+    assert answers == [303] * len(devices)
+    assert again == 303
+    with app.app_context():
+        assert basket(key) == {"A-1": 1 + 2 + 3 + 4}
+        assert len(db.session.scalars(select(IdentityMerge)).all()) == len(devices)
+        assert set(db.session.scalars(select(TrackedEvent.shopper_key))) == {key}
+        assert db.session.scalars(select(Cart).where(Cart.status == "open")).one().shopper_key == key
+
+
+@pytest.mark.ticket("RS-014")
 def test_without_consent_the_basket_comes_along_and_the_history_does_not(app: Flask, clock: FixedClock) -> None:
     _, key = a_member(app, now=clock.now())
     guest = a_shopper()

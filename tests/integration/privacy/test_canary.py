@@ -26,7 +26,6 @@ from rq.serializers import JSONSerializer
 from sqlalchemy import make_url, select
 
 from recsys_engine.contract import Context, Overrides, PageQuery, RecommendRequest
-from recsys_engine.store.tables import metadata as engine_tables
 from shop_app.accounts.models import IdentityMerge, User
 from shop_app.accounts.services import create_user
 from shop_app.app import create_app
@@ -67,6 +66,12 @@ ADDRESS = {
     "full_name": word("fullname"), "line1": f"1 {word('street')}", "line2": word("floor"), "city": word("city"),
     "postcode": "YO1 7HH", "country": "GB",
 }  # fmt: skip
+
+
+@pytest.fixture
+def database_url(empty_database_url: str) -> str:
+    """A database of this test's own: the engine's tables stand in it too, and a dump must hold nothing else."""
+    return empty_database_url
 
 
 @pytest.fixture
@@ -114,9 +119,6 @@ def app(settings: Settings, clock: FixedClock, redis: Redis, tmp_path: Path) -> 
     app.extensions["recsys"].inner.close()
     with app.app_context():
         db.session.remove()
-        if db.engine.dialect.name == "postgresql":
-            engine_tables.drop_all(db.engine)
-        db.drop_all()
         db.engine.dispose()
 
 
