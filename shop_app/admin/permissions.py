@@ -40,6 +40,8 @@ RULES: dict[str, Rule] = {
     "admin.guardrails_csv": Rule(Right.SEE),
     "admin.similarity": Rule(Right.SEE),
     "admin.judge_pair": Rule(Right.MERCHANDISE),
+    "admin.regrets": Rule(Right.SEE),
+    "admin.change_regret": Rule(Right.TUNE),
     "admin.live_page": Rule(Right.SEE),
     "admin.live_figures": Rule(Right.SEE),
     "admin.funnel_page": Rule(Right.SEE),

@@ -44,7 +44,7 @@ NAVIGATION: tuple[tuple[str, tuple[NavLink, ...]], ...] = (
             NavLink("admin.live_page", "Live"),
             NavLink("admin.funnel_page", "Surfaces and funnel"),
             NavLink("admin.attribution_page", "Attribution"),
-            NavLink("admin.guardrails_page", "Guardrails"),
+            NavLink("admin.guardrails_page", "Guardrails", ("admin.regrets", "admin.change_regret")),
             NavLink("admin.preview", "Why this list?"),
             NavLink("admin.events", "Events", ("admin.event", "admin.answer")),
         ),

@@ -11,11 +11,11 @@ EMAIL, PASSWORD = next((email, password) for email, password, _, role in LOGINS 
 PAGES = (
     "/admin/", "/admin/funnel", "/admin/attribution", "/admin/preview?slot=home.trending", "/admin/events", "/admin/products",
     "/admin/slots", "/admin/slots/home.top_picks", "/admin/event-types", "/admin/rules", "/admin/experiments", "/admin/experiments/new",
-    "/admin/live", "/admin/guardrails", "/admin/flags", "/admin/overrides", "/admin/segments", "/admin/profiles/new", "/admin/ranking",
+    "/admin/live", "/admin/guardrails", "/admin/regrets", "/admin/flags", "/admin/overrides", "/admin/segments", "/admin/profiles/new", "/admin/ranking",
     "/admin/policies", "/admin/policies/new", "/admin/bandits", "/admin/similarity", "/admin/funnel?by=audience",
     "/admin/orders", "/admin/members", "/admin/alerts", "/admin/delivery", "/admin/differences", "/admin/dead-letters", "/admin/audit",
 )  # fmt: skip
-PARTS = 3
+PARTS = 5
 """Into so many tests the pages are dealt, so that none takes long."""
 
 
