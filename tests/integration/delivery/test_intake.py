@@ -190,3 +190,39 @@ def test_a_session_ends_after_half_an_idle_hour_and_after_a_day(agreed: FlaskCli
     day = sessions[2:]
     assert day.count(day[0]) == 24 * 60 // 29 + 1
     assert len(set(day)) == 2
+
+
+@pytest.mark.ticket("RS-052")
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ({"User-Agent": "Mozilla/5.0 (compatible; Googlebot/2.1)"}, (True, False)),
+        ({"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0", "X-QA-Run": "nightly"}, (False, True)),
+        ({"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"}, (False, False)),
+    ],
+)
+def test_robots_and_test_runs_are_marked_and_never_dropped(
+    agreed: FlaskClient, header: dict[str, str], expected: tuple[bool, bool]
+) -> None:
+    response = report(agreed, a_browser_event(), headers={**ORIGIN, **header})
+
+    assert [result["status"] for result in response.json["results"]] == ["accepted"]
+    assert [(row.is_bot, row.is_qa) for row in rows(agreed)] == [expected]
+
+
+@pytest.mark.ticket("RS-026")
+def test_a_large_beacon_with_repeats_inside_is_stored_once_each(agreed: FlaskClient) -> None:
+    events = [a_browser_event(id=f"large-{n:04}", rank=1 + n % 9, href=f"/p/{n}?q=1") for n in range(230)]
+
+    first = report(agreed, *events, events[0])
+    again = report(agreed, *events)
+
+    statuses = [result["status"] for result in first.json["results"]]
+    assert statuses == ["accepted"] * 230 + ["duplicate"]
+    assert {result["status"] for result in again.json["results"]} == {"duplicate"}
+    stored = rows(agreed)
+    assert [row.source_event_id for row in stored] == [f"b_large-{n:04}" for n in range(230)]
+    assert stored[229].meta == {"kind": "impression", "href": "/p/229"}
+    assert {(row.delivery, row.attempts, row.value, row.is_bot) for row in stored} == {
+        ("pending", 0, 1.0, stored[0].is_bot)
+    }
