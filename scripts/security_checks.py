@@ -170,7 +170,7 @@ def _in_one_namespace(document: Any) -> Any:
         return [_in_one_namespace(one) for one in document]
     if not isinstance(document, dict):
         return document
-    if document.get("name") in {"namespace", "X-Org-ID"}:
+    if isinstance(document.get("name"), str) and document["name"] in {"namespace", "X-Org-ID"}:
         value = ORG if document["name"] == "X-Org-ID" else "fuzz"
         return {**document, "schema": {"type": "string", "enum": [value]}}
     return {
