@@ -29,6 +29,7 @@ from shop_app.simulator.running import InProcess
 from shop_app.simulator.town import Plan, Town
 from shop_app.simulator.truth import TruthList
 from shop_app.sync.loading import seed
+from shop_app.sync.services import Carrier, drain
 from tests.factories.faults import FAULTS, damage
 
 
@@ -63,6 +64,7 @@ def _shop(folder: str) -> Flask:
     with app.app_context():
         db.create_all()
         seed("small", app.extensions["recsys"], datetime.now(UTC), lambda _: None)
+        drain(Carrier(app.extensions["recsys"], app.extensions["clock"], random.Random(1), ""))
         db.session.remove()
     return app
 

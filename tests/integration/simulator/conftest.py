@@ -13,6 +13,7 @@ from shop_app.extensions import db
 from shop_app.simulator.browser import AppDoor
 from shop_app.simulator.town import Plan, Tally, Town
 from shop_app.simulator.truth import TruthList
+from shop_app.sync.payloads import item_payload
 from tests.factories.catalog import a_category, a_product
 
 HOST = "http://localhost"
@@ -20,11 +21,14 @@ HOST = "http://localhost"
 
 @pytest.fixture
 def shelves(app: Flask) -> None:
+    items = []
     with app.app_context():
         for n in range(40):
             place = a_category(("camp", "kitchen", "desk")[n % 3])
-            a_product(f"SKU-{n}", price=1500 + 300 * (n % 9), stock=500, category=place)
+            product = a_product(f"SKU-{n}", price=1500 + 300 * (n % 9), stock=500, category=place)
+            items.append(item_payload(product, HOST))
         db.session.commit()
+    app.extensions["recsys"].upsert_items(items)
 
 
 @pytest.fixture

@@ -58,6 +58,10 @@ def test_the_proof_holds_to_the_line_on_a_simulated_month_and_lists_every_fault(
             credit = db.session.get_one(OrderLineCredit, line.id).credit
             assert credit == true_credit(month, order, line.item_id), (order, line.item_id)
 
+    kinds = set(db.session.scalars(select(OrderLineCredit.credit)))
+    assert "organic" in kinds
+    assert kinds & {"click_24h", "click_7d", "view"}
+
     harmed = random.Random(3).sample(db.session.scalars(select(OrderLine).order_by(OrderLine.id)).all(), len(FAULTS))
     expected = {damage(line, fault) for line, fault in zip(harmed, FAULTS, strict=True)}
     db.session.commit()
