@@ -12,7 +12,8 @@ from typing import Any
 SECOND_MS = 1000
 MARGIN_MS = 100
 """Runs this close to a second may count or not."""
-DOCUMENT_HEIGHT = 3000
+DOCUMENT_HEIGHT = 3500
+"""More than any card reaches down to, or the browser would make the page longer than the oracle believes."""
 WAITS_MS = (30, 180, 420, 700, 870, 960, 1040, 1150, 1400, 2100)
 
 
