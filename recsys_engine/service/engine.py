@@ -300,7 +300,7 @@ class Engine:
 
     def refresh_model(self) -> None:
         """Take over a model some process refitted since, now instead of within the next beat; requests go on."""
-        if self._learning is None or not self._learning.refresh():
+        if self._learning is None or not self._learning.refresh(self._ranking):
             return
         if self._replica is not None and self._ranking is not None:
             with self._replica.lock:

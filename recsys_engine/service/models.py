@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle  # nosec B403 - see where it is used
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,6 +23,7 @@ class Learning:
     def __init__(self, file: "ModelFile") -> None:
         self._file = file
         self._model: FittedModel | None = None
+        self._alone = threading.Lock()
 
     def refit(self, lessons: Lessons, now_s: float) -> bool:
         """Learn anew in a side process; false when there is no purchase to learn from."""
@@ -30,12 +32,18 @@ class Learning:
         self._file.refit(lessons, now_s)
         return True
 
-    def refresh(self) -> bool:
-        """Read a model some process has put there since; true when there is one."""
-        model = self._file.newer()
-        if model is not None:
-            self._model = model
-        return model is not None
+    def refresh(self, answering: Ranking | None = None) -> bool:
+        """Read a model some process has put there since; true when there is one.
+
+        Members whom the answering model leaves out since it was read (they were erased) leave the file too.
+        """
+        with self._alone:  # the background thread refreshes too
+            if answering is not None:
+                self._keep_without_the_erased(answering)
+            model = self._file.newer()
+            if model is not None:
+                self._model = model
+            return model is not None
 
     def version(self, name: str) -> FittedModel | None:
         """A fit by its version: the one in use or the one before it."""
@@ -51,6 +59,12 @@ class Learning:
         """Let a ranking answer with the model, if there is one."""
         if self._model is not None:
             ranking.learned.use(self._model)
+
+    def _keep_without_the_erased(self, ranking: Ranking) -> None:
+        answers = ranking.learned.model
+        if self._model is not None and answers is not None and answers.user_ids != self._model.user_ids:
+            self._model = answers
+            self._file.write(answers)
 
 
 class ModelFile:
@@ -80,6 +94,15 @@ class ModelFile:
             return None
         self._seen_ns = written_ns
         return _read(self._path)
+
+    def write(self, model: FittedModel) -> None:
+        """Put a model in place of the one last read, unless another has come meanwhile."""
+        if not self._path.exists() or self._path.stat().st_mtime_ns != self._seen_ns:
+            return
+        with NamedTemporaryFile(dir=self._path.parent, prefix=self._path.stem, delete=False) as file:
+            pickle.dump(model, file, protocol=pickle.HIGHEST_PROTOCOL)
+        Path(file.name).replace(self._path)
+        self._seen_ns = self._path.stat().st_mtime_ns
 
     def previous(self, version: str) -> FittedModel | None:
         """The model before the last refit, if that is its version."""

@@ -69,6 +69,11 @@ class Histories:
             return self._base[self._offsets[user] : self._offsets[user + 1]]
         return self._base[:0]
 
+    def has_events(self, user_id: str) -> bool:
+        """Is there anything of this user?"""
+        user = self.user_index.get(user_id)
+        return user is not None and len(self.rows(user)) > 0
+
     def append(self, user: int, row: tuple[int, int, int, float, int]) -> None:
         """Add one event at the end."""
         own = self._own.get(user)

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -88,10 +88,16 @@ class LearnedSource:
         self._to_model: IntArray = _NOTHING
         self._to_shelf: IntArray = _NOTHING
         self._memo: OrderedDict[Key, Answer] = OrderedDict()
+        self._erasures = 0
 
     @property
     def is_ready(self) -> bool:
         return self._model is not None
+
+    @property
+    def model(self) -> FittedModel | None:
+        """The model as it answers: without whom the live state no longer knows."""
+        return self._model
 
     @property
     def version(self) -> str:
@@ -107,6 +113,24 @@ class LearnedSource:
         self._memo.clear()
         index = self._state.catalog.index_of
         self._to_shelf = np.array([index(item_id) for item_id in model.item_ids], np.int64)
+        self._leave_out_the_erased()
+
+    def _leave_out_the_erased(self) -> None:
+        """Empty the rows of members the live state knows nothing of: a model is as old as its refit, an erasure is not.
+
+        What they added to sums over everybody (co-occurrence, the linear model, the trees) stays until the next refit.
+        """
+        self._erasures = self._state.erasures
+        model, histories = self._model, self._state.histories
+        gone = [code for user_id, code in self._users.items() if user_id and not histories.has_events(user_id)]
+        if model is None or not gone:
+            return
+        model.ranking.world.neighbours.forget(np.array(gone))
+        erased = set(gone)
+        ids = tuple("" if code in erased else user_id for code, user_id in enumerate(model.user_ids))
+        self._model = replace(model, user_ids=ids)
+        self._users = {user_id: code for code, user_id in enumerate(ids) if user_id}
+        self._memo.clear()
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         items, scores = self._answer(query)
@@ -119,6 +143,8 @@ class LearnedSource:
         """Remembered until the shopper does something, the question changes or a new model comes."""
         if self._model is None:
             return _NOTHING, np.zeros(0)
+        if self._erasures != self._state.erasures:
+            self._leave_out_the_erased()
         question = self._question(query)
         key = (
             query.user_id,

@@ -44,6 +44,7 @@ class LiveState:
     def __init__(self, settings: CounterSettings) -> None:
         self.settings = settings
         self.seq = 0
+        self.erasures = 0
         self.catalog = Catalog()
         self.histories = Histories()
         self.traits: dict[str, Mapping[str, object]] = {}
@@ -90,6 +91,7 @@ class LiveState:
         self.traits.pop(user_id, None)
         if user is None:
             return
+        self.erasures += 1
         rows = self.histories.rows(user)
         for place in range(len(rows)):
             self._count(rows[:place], rows[place].tolist(), -1)

@@ -1,6 +1,7 @@
 """A refit reaches every process on the folder, and the shopper's own events keep counting at once."""
 
 import math
+import pickle
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -109,3 +110,29 @@ def test_looking_at_a_product_changes_the_next_list_without_a_refit(gateways):
     best_relative = min(after.index(item) for item in ("p19", "p20", "p21", "p22", "p23") if item in after)
     before_relative = min((before.index(i) for i in ("p19", "p20", "p21", "p22", "p23") if i in before), default=99)
     assert best_relative < before_relative
+
+
+@pytest.mark.ticket("RS-083")
+def test_an_erased_member_is_nobodys_neighbour_any_more_and_leaves_the_model_file(gateways, tmp_path):
+    writer, reader = gateways
+    _fill(writer)
+    writer.refit()
+    _home(reader, "u_4")
+    (path,) = (tmp_path / "models").glob("ranking-*.pickle")
+    assert b"u_0" in path.read_bytes()
+
+    writer.forget_users(["u_0"])
+    _home(writer, "u_4")
+    writer.refresh_model()
+    reader.refresh_model()
+
+    assert b"u_0" not in path.read_bytes()
+    with path.open("rb") as file:
+        model = pickle.load(file)
+    code = model.user_ids.index("")
+    neighbours = model.ranking.world.neighbours
+    for rows in (neighbours.tifu, neighbours.shares, neighbours.lately, neighbours.owned):
+        assert rows[code].sum() == 0
+        assert rows.sum() > 0
+    assert not neighbours.is_member[code]
+    assert _home(writer, "u_4").items == _home(reader, "u_4").items

@@ -82,6 +82,18 @@ class Neighbours:
         """Σ overlap² · what the neighbour bought lately (21-day half-life), rows × items."""
         return _weighted_sum(_nearest(overlap) ** LATELY_SHARPNESS, self.lately)
 
+    def forget(self, users: Ints) -> None:
+        """Empty the rows of erased members: they are nobody's neighbour any more. Written in place."""
+        self.is_member[users] = False
+        self.owned_count[users] = 0
+        self.tifu_length[users] = 0
+        gone = np.zeros(len(self.is_member), bool)
+        gone[users] = True
+        for by_user in (self.tifu, self.shares, self.lately, self.owned):
+            by_user.data[np.repeat(gone, np.diff(by_user.indptr))] = 0
+        for by_item in (self.owned_by_item, self.tifu_by_item):
+            by_item.data[gone[by_item.indices]] = 0
+
 
 def _nearest(overlap: Floats) -> Floats:
     """Each row with all but its 400 largest values set to 0: the rest adds time, not knowledge."""
