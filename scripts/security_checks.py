@@ -5,6 +5,7 @@ is a failure: it is mended, or explained where it stands.
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -142,6 +143,7 @@ def engine() -> bool:
 
     from recsys_engine.http import ServerSettings, create_engine_app
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # not a line for each of four thousand requests
     with tempfile.TemporaryDirectory() as folder:
         app = create_engine_app(ServerSettings(f"sqlite:///{folder}/engine.db", rate_per_minute=0))
         server = make_server("127.0.0.1", 0, app, threaded=True)
