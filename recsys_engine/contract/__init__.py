@@ -1,6 +1,8 @@
 """The recommender contract: dataclasses, schemas, error codes and limits. Server and client share it."""
 
 from recsys_engine.contract.entities import (
+    OUT_OF_STOCK_CLICK,
+    RETURN,
     UNSET,
     Event,
     EventType,
@@ -36,6 +38,8 @@ from recsys_engine.contract.responses import (
 )
 
 __all__ = [
+    "OUT_OF_STOCK_CLICK",
+    "RETURN",
     "UNSET",
     "BatchResult",
     "Blend",

@@ -29,6 +29,10 @@ class EventType(IntEnum):
     CUSTOM = 4
 
 
+OUT_OF_STOCK_CLICK, RETURN = 10, 11
+"""Event types a shop reports regrets with: a click on something that was not there, and goods sent back."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A product. ``price`` is in major units of the namespace's currency.

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from recsys_engine.contract.entities import OUT_OF_STOCK_CLICK, RETURN
 from recsys_engine.domain import Guardrail, Settings
 
 DEFAULT_TYPE_WEIGHTS: Mapping[int, float] = MappingProxyType({0: 0.05, 1: 0.20, 2: 0.70, 3: 1.00, 4: 0.10})
 DEFAULT_HALF_LIVES_DAYS: Mapping[int, float] = MappingProxyType({0: 3.0, 1: 7.0, 2: 21.0, 3: 60.0, 4: 3.0})
 DEFAULT_TYPE_NAMES: Mapping[int, str] = MappingProxyType({0: "view", 1: "click", 2: "add", 3: "purchase", 4: "custom"})
 FALLBACK_HALF_LIFE_DAYS = 14.0
-OUT_OF_STOCK_CLICK, RETURN = 10, 11
-"""Event types a shop reports regrets with: a click on something that was not there, and goods sent back."""
 DEFAULT_GUARDRAILS = (
     Guardrail("out_of_stock_click", OUT_OF_STOCK_CLICK, base_type=1, tolerated=0.1, strength=0.5),
     Guardrail("return", RETURN, base_type=3, tolerated=0.1, strength=1.0),

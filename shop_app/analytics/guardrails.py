@@ -18,13 +18,14 @@ from shop_app.analytics.period import Period, last_days
 from shop_app.analytics.queries.cells import counted
 from shop_app.analytics.queries.funnel import daily, funnel
 from shop_app.catalog.models import Product
-from shop_app.core.events import EventKind
+from shop_app.core.events import EventKind, Regret
 from shop_app.extensions import db, insert_into
 from shop_app.orders.models import Order, OrderLine
 from shop_app.recsys.queries import Summary, answers, answers_over_time, summary
 from shop_app.site_settings.services import keep
 from shop_app.site_settings.stored import stored_settings
 from shop_app.tracking.models import ConsentRecord, TrackedEvent
+from shop_app.tracking.services import record_regrets
 
 MARK = "guard_mark"
 """The setting that says up to which event clicks were judged."""
@@ -67,11 +68,11 @@ class GuardRow:
 
 
 def judge_clicks(now: datetime) -> int:
-    """Count the clicks on sold-out products since last time; returns how many clicks were looked at."""
+    """Count the clicks on sold-out products since last time and tell Recsys of each; returns how many it saw."""
     stored = stored_settings().get(MARK)
     upto = int(stored.values.get("upto", 0)) if stored else 0
     query = (
-        select(TrackedEvent.id, TrackedEvent.occurred_at, TrackedEvent.surface, TrackedEvent.widget, Product.stock)
+        select(TrackedEvent, Product.stock)
         .join(Product, Product.sku == TrackedEvent.item_id)
         .where(TrackedEvent.id > upto, TrackedEvent.type == int(EventKind.CLICK), counted())
         .where(TrackedEvent.widget.is_not(None), TrackedEvent.surface.is_not(None))
@@ -79,7 +80,9 @@ def judge_clicks(now: datetime) -> int:
         .limit(CLICKS_AT_ONCE)
     )
     rows = db.session.execute(query).all()
-    found = Counter((row.occurred_at.date(), row.surface, row.widget) for row in rows if row.stock == 0)
+    in_vain = [click for click, stock in rows if stock == 0]
+    record_regrets(in_vain, Regret.SOLD_OUT_CLICK, now)
+    found = Counter((click.occurred_at.date(), click.surface, click.widget) for click in in_vain)
     for (day, surface, widget), number in sorted(found.items()):
         values = {"day": day, "surface": surface, "widget": widget, "sold_out_clicks": number}
         statement = insert_into(GuardDay).values(**values)
@@ -87,7 +90,7 @@ def judge_clicks(now: datetime) -> int:
         keys = ["day", "surface", "widget"]
         db.session.execute(statement.on_conflict_do_update(index_elements=keys, set_=more))
     if rows:
-        keep(MARK, {"upto": rows[-1].id}, actor="job", now=now)
+        keep(MARK, {"upto": rows[-1][0].id}, actor="job", now=now)
     return len(rows)
 
 

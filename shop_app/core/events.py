@@ -1,6 +1,6 @@
 """The event dictionary: what is counted and what each must say (RS-003, RS-004)."""
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class EventKind(IntEnum):
@@ -11,6 +11,13 @@ class EventKind(IntEnum):
     ADD = 2
     PURCHASE = 3
     CUSTOM = 4
+
+
+class Regret(StrEnum):
+    """`meta.kind` of a custom event about a product that was regretted; Recsys counts each as a type of its own."""
+
+    SOLD_OUT_CLICK = "sold_out_click"
+    RETURN = "return"
 
 
 META_KEYS = frozenset(

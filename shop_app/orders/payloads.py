@@ -1,6 +1,6 @@
-"""What an order tells Recsys (RS-023, RS-024): one place builds it."""
+"""What an order tells Recsys (RS-023, RS-024, RS-058): one place builds it."""
 
-from shop_app.core.events import EventKind
+from shop_app.core.events import EventKind, Regret
 from shop_app.orders.models import Order, OrderLine
 from shop_app.tracking.services import BusinessEvent
 
@@ -13,6 +13,21 @@ def order_events(order: Order, cart_token: str) -> list[BusinessEvent]:
 def refund_event(order: Order) -> BusinessEvent:
     """The order was taken back, whole."""
     return _summary(order, "refund", "")
+
+
+def return_events(order: Order) -> list[BusinessEvent]:
+    """The goods came back: one event a line, so that what often comes back is recommended less."""
+    return [
+        BusinessEvent(
+            kind=EventKind.CUSTOM,
+            source_event_id=f"order:{order.number}:return:{line.position}",
+            item_id=line.item_id,
+            value=float(line.quantity),
+            order_number=order.number,
+            meta={"kind": Regret.RETURN.value, "order_id": order.number},
+        )
+        for line in order.lines
+    ]
 
 
 def _purchase(order: Order, line: OrderLine, cart_token: str) -> BusinessEvent:

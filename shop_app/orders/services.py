@@ -21,7 +21,7 @@ from shop_app.extensions import db, insert_into, rows_changed
 from shop_app.orders.delivery import delivery_method
 from shop_app.orders.errors import BasketChanged, BasketClosed
 from shop_app.orders.models import Order, OrderLine, PaymentAttempt
-from shop_app.orders.payloads import order_events, refund_event
+from shop_app.orders.payloads import order_events, refund_event, return_events
 from shop_app.outbox.services import mark_changed
 from shop_app.tracking.services import record_business_events
 
@@ -111,7 +111,7 @@ def cancel_order(number: str, now: datetime) -> Order:
 
 
 def refund_order(number: str, now: datetime) -> Order:
-    """A sent order came back: stock returns, Recsys hears of a refund. The money is the caller's.
+    """A sent order came back: stock returns, Recsys hears of a refund and of each return. Money is the caller's.
 
     Raises:
         Conflict: it was not sent, or refunded already.
@@ -119,6 +119,7 @@ def refund_order(number: str, now: datetime) -> Order:
     """
     order = lock_order(number)
     _require(order, "shipped")
+    record_business_events(return_events(order), _buyer(order), now)
     return _undo(order, "refunded", now)
 
 

@@ -1,18 +1,21 @@
 """From rows of the shop to the contract: the only place where what leaves is put together."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from recsys_engine.contract import Event, Item, User
+from recsys_engine.contract import OUT_OF_STOCK_CLICK, RETURN, Event, Item, User
 from shop_app.accounts.models import User as Member
 from shop_app.catalog.models import Product
 from shop_app.catalog.tags import tags
-from shop_app.core.events import META_KEYS
+from shop_app.core.events import META_KEYS, EventKind, Regret
 from shop_app.core.money import Money
 from shop_app.core.redaction import scrub
 from shop_app.tracking.models import TrackedEvent
 
 MAX_DESCRIPTION = 5000
+REGRET_TYPES: Mapping[str | None, int] = {Regret.SOLD_OUT_CLICK: OUT_OF_STOCK_CLICK, Regret.RETURN: RETURN}
+"""Which type on the wire a regretted product is told with; Recsys's guardrails lower the scores of what has many."""
 FREE_TEXT = {"text", "href", "referrer"}
 """Meta that people or browsers wrote: imported rows have not been through the intake."""
 
@@ -80,7 +83,7 @@ def event_payload(row: TrackedEvent) -> Event:
     return Event(
         user_id=row.shopper_key,
         item_id=row.item_id or "",
-        type=row.type,
+        type=REGRET_TYPES.get(row.meta.get("kind"), row.type) if row.type == EventKind.CUSTOM else row.type,
         value=row.value,
         ts=row.occurred_at,
         meta=meta,

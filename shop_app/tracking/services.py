@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shop_app.core.attribution import Attribution
-from shop_app.core.events import EventKind
+from shop_app.core.events import EventKind, Regret
 from shop_app.core.ids import new_anonymous_key
 from shop_app.core.redaction import scrub
 from shop_app.core.shopper import Shopper
@@ -71,6 +71,33 @@ def record_business_events(events: Sequence[BusinessEvent], shopper: Shopper, no
     """
     person = _person(shopper)
     db.session.add_all(TrackedEvent(**_business_row(event, now), **person) for event in events)
+
+
+def record_regrets(events: Sequence[TrackedEvent], why: Regret, now: datetime) -> None:
+    """Add one event for each of `events` that somebody regretted, of the same person, place and time.
+
+    Telling twice is the caller's to avoid: the id is made from the event's row and must be new.
+    """
+    db.session.add_all(
+        TrackedEvent(
+            source_event_id=f"{why}:{event.id}",
+            type=int(EventKind.CUSTOM),
+            shopper_key=event.shopper_key,
+            session_id=event.session_id,
+            item_id=event.item_id,
+            occurred_at=event.occurred_at,
+            received_at=now,
+            surface=event.surface,
+            widget=event.widget,
+            rank=event.rank,
+            request_id=event.request_id,
+            recommended=event.recommended,
+            meta={"kind": str(why)},
+            device=event.device,
+            next_attempt_at=now,
+        )
+        for event in events
+    )
 
 
 def record_browser_events(

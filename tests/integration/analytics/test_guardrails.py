@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from shop_app.analytics.guardrails import by_day, consent_taken_back, guardrail_findings, guardrails, judge_clicks
 from shop_app.analytics.period import last_days
@@ -11,7 +12,8 @@ from shop_app.core.clock import FixedClock
 from shop_app.core.events import EventKind
 from shop_app.extensions import db
 from shop_app.recsys.models import BOUNDS_MS, AnswerMinute
-from shop_app.tracking.models import ConsentRecord
+from shop_app.sync.payloads import event_payload
+from shop_app.tracking.models import ConsentRecord, TrackedEvent
 from tests.factories.analytics import an_event
 from tests.factories.catalog import a_product
 from tests.integration.admin.conftest import SignIn, sign_in  # noqa: F401  (a fixture)
@@ -45,7 +47,10 @@ def test_clicks_on_sold_out_products_are_counted_once_where_they_came_from(app: 
         [row] = guardrails(period)
         shares = by_day(period)
         findings = guardrail_findings(clock.now())
+        told = [event_payload(row) for row in db.session.scalars(select(TrackedEvent).where(TrackedEvent.type == 4))]
 
+    assert [(event.type, event.item_id, event.meta["widget"]) for event in told] == [(10, "GONE", "trending")] * 6
+    assert len({event.source_event_id for event in told}) == 6
     assert (looked, again) == (60, 0)
     assert (row.slot, row.clicks, row.sold_out_clicks) == (("home", "trending"), 60, 6)
     assert row.sold_out.value == pytest.approx(0.1)

@@ -14,6 +14,7 @@ from shop_app.orders.models import Order, SandboxPayment
 from shop_app.orders.sandbox import SandboxProvider
 from shop_app.orders.services import ship_order
 from shop_app.outbox.models import ChangedEntity
+from shop_app.sync.payloads import event_payload
 from shop_app.tracking.models import TrackedEvent
 from tests.conftest import NOW
 from tests.factories.catalog import a_product
@@ -55,6 +56,9 @@ def test_cancelling_gives_stock_and_money_back_and_is_told(app: Flask, number: s
         assert event is not None
         assert (event.type, event.source_event_id, event.item_id) == (4, f"order:{number}:refund", None)
         assert (event.meta["kind"], event.meta["total"]) == ("refund", 3 * 12_50)
+        assert not db.session.scalars(
+            select(TrackedEvent).where(TrackedEvent.source_event_id.contains(":return:"))
+        ).all()
         assert event.shopper_key == db.session.scalars(select(Order.shopper_key)).one()
 
 
@@ -68,6 +72,17 @@ def test_a_sent_order_is_refunded_and_not_cancelled(app: Flask, number: str) -> 
 
         assert db.session.scalars(select(Order.status)).one() == "refunded"
         assert db.session.scalars(select(Variant.stock)).one() == 7
+
+
+@pytest.mark.ticket("RS-058")
+def test_goods_that_come_back_are_told_line_by_line_and_what_was_never_sent_is_not(app: Flask, number: str) -> None:
+    with app.app_context():
+        ship(number)
+        refund(number, BANK, NOW)
+        told = [event_payload(row) for row in db.session.scalars(select(TrackedEvent).where(TrackedEvent.type == 4))]
+
+    assert [(event.type, event.item_id, event.value) for event in told if event.item_id] == [(11, "MUG-1", 3.0)]
+    assert [event.meta["kind"] for event in told if not event.item_id] == ["order", "refund"]
 
 
 @pytest.mark.parametrize("verb", [cancel, refund])
