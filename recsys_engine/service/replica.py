@@ -189,6 +189,7 @@ class Replica:
             self._on_settings(connection)
             settings = self._counters(connection, self._tenant, epoch_ms)
             state = self._from_snapshot(connection, settings, seq) or self.from_log(connection, settings, seq)
+        state.follow_sessions()
         self._epoch_ms = epoch_ms
         self._on_built(state)
         self._state = state

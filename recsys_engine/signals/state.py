@@ -57,6 +57,10 @@ class LiveState:
     @property
     def sessions(self) -> Sessions:
         """Browsing sessions: derived from the histories when first asked for, kept up with every event from then."""
+        return self.follow_sessions() if self._sessions is None else self._sessions
+
+    def follow_sessions(self) -> Sessions:
+        """Derive the sessions now, before anybody waits for a list or writes from another thread."""
         if self._sessions is None:
             self._sessions = sessions_from(self.histories)
         return self._sessions
