@@ -78,7 +78,7 @@ class ModelFile:
     def refit(self, lessons: Lessons, now_s: float) -> None:
         """Fit in a side process, so that this one keeps serving, and swap the file in when it is whole."""
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as side:
-            side.submit(_fit_to_file, lessons, now_s, self._path).result()
+            side.submit(_fit_aside, lessons, now_s, self._path).result()
 
     def fit_here(self, lessons: Lessons, now_s: float, progress: Told) -> None:
         """Fit in this process, which has nothing else to do, and swap the file in."""
@@ -126,8 +126,12 @@ def _read(path: Path) -> FittedModel | None:
     return model if isinstance(model, FittedModel) else None
 
 
-def _fit_to_file(lessons: Lessons, now_s: float, path: Path, progress: Told = tell_nobody) -> None:
+def _fit_aside(lessons: Lessons, now_s: float, path: Path) -> None:
     os.nice(5)
+    _fit_to_file(lessons, now_s, path)
+
+
+def _fit_to_file(lessons: Lessons, now_s: float, path: Path, progress: Told = tell_nobody) -> None:
     model = fit_model(lessons, now_s, progress)
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=path.parent, prefix=path.stem, delete=False) as file:

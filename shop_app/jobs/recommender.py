@@ -7,7 +7,8 @@ from typing import Any
 from shop_app.extensions import handle
 from shop_app.jobs.shell import job
 
-REFIT = (sys.executable, "-m", "flask", "--app", "shop_app.wsgi", "refit")
+REFIT = ("nice", "-n", "5", sys.executable, "-m", "flask", "--app", "shop_app.wsgi", "refit")
+"""It yields to pages and deliveries."""
 VECTORS_A_RUN = 256
 """Some two seconds of one core with the sentence model."""
 
