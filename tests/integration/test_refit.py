@@ -112,7 +112,7 @@ def test_looking_at_a_product_changes_the_next_list_without_a_refit(gateways):
     assert best_relative < before_relative
 
 
-@pytest.mark.ticket("RS-083")
+@pytest.mark.ticket("RS-018")
 def test_an_erased_member_is_nobodys_neighbour_any_more_and_leaves_the_model_file(gateways, tmp_path):
     writer, reader = gateways
     _fill(writer)
@@ -125,6 +125,7 @@ def test_an_erased_member_is_nobodys_neighbour_any_more_and_leaves_the_model_fil
     _home(writer, "u_4")
     writer.refresh_model()
     reader.refresh_model()
+    reader._engine.catch_up()
 
     assert b"u_0" not in path.read_bytes()
     with path.open("rb") as file:
