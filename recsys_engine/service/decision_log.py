@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -62,6 +63,7 @@ class DecisionLog:
         self._waiting: deque[Decision] = deque(maxlen=BUFFER)
         self._sets: dict[str, str] = {}
         self._kept: set[str] = set()
+        self._one_at_a_time = Lock()
 
     def user_hash(self, user_id: str) -> str:
         """How decisions name a user: SHA-256 of ``namespace:user_id:salt``."""
@@ -89,17 +91,18 @@ class DecisionLog:
         self._waiting.append(Decision(decision_id, request_id, ts_us, surface, user_hash, under.log_seq, body))
 
     def flush(self) -> int:
-        """Write what waits; returns how many."""
-        batch = []
-        while self._waiting:
-            batch.append(self._waiting.popleft())
-        if batch:
-            sets = {digest: text for digest, text in list(self._sets.items()) if digest not in self._kept}
-            with self._writing() as (connection, tenant):
-                write_decisions(connection, tenant, batch)
-                keep_settings(connection, tenant, sets)
-            self._kept.update(sets)
-        return len(batch)
+        """Write what waits, and wait for a write under way: what was noted before the call is stored after it."""
+        with self._one_at_a_time:
+            batch = []
+            while self._waiting:
+                batch.append(self._waiting.popleft())
+            if batch:
+                sets = {digest: text for digest, text in list(self._sets.items()) if digest not in self._kept}
+                with self._writing() as (connection, tenant):
+                    write_decisions(connection, tenant, batch)
+                    keep_settings(connection, tenant, sets)
+                self._kept.update(sets)
+            return len(batch)
 
     def find(self, query: AuditQuery) -> list[AuditedDecision]:
         """Stored decisions, newest first, without their details."""
