@@ -56,9 +56,19 @@ GO_BACK = """addEventListener("pageshow", async ({ persisted }) => {
   push(EACH);
   if (location.pathname != "/") setTimeout(() => history.back(), 100);
   else if (plan.made < TOTAL) setTimeout(() => location.assign("/cart"), 100);
-  else fetch("/__gate__/done", { method: "POST", body: plan.restored });
+  else {
+    const waiting = setInterval(() => {
+      if (Object.keys(localStorage).some((key) => key.startsWith("event:"))) return;
+      clearInterval(waiting);
+      fetch("/__gate__/done", { method: "POST", body: plan.restored });
+    }, 100);
+  }
 });"""
-"""A page that leaves itself and comes back by itself: the tools that steer browsers cannot follow into that cache."""
+"""A page that leaves itself and comes back by itself: the tools that steer browsers cannot follow into that cache.
+
+It says that it is done when nothing waits any more: this browser is ended by a signal, and what a browser has stored
+in its last seconds is not on the disk yet.
+"""
 CLICKABLE = "[data-widget] [data-item-id] a[href^='/products/']"
 
 
