@@ -49,6 +49,7 @@ STATUS = {InvalidInput: 400, Forbidden: 403, NotFound: 404, Conflict: 409, OutOf
 """The one table from our errors to HTTP."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 SIGNED_ENDPOINTS = frozenset({"orders.webhook"})
 """Written to by machines that sign what they send instead of holding a session."""
 
@@ -127,6 +128,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any =
     if settings.qa_mode:
         qa.register(app)
     app.before_request(_refuse_foreign_pages)
+    app.before_request(_refuse_nul)
     app.after_request(_harden)
     app.after_request(_wake_workers)
     app.context_processor(_template_values)
@@ -226,6 +228,15 @@ def _refuse_foreign_pages() -> None:
     is_foreign = request.headers.get("Sec-Fetch-Site") == "cross-site"
     if is_foreign or (origin is not None and urlsplit(origin).netloc != request.host):
         raise Forbidden("This came from a page that is not ours.")
+
+
+def _refuse_nul() -> None:
+    """No name, word or number holds U+0000, and PostgreSQL stores none: nobody lives at such an address."""
+    if "\0" in request.path:
+        raise NotFound("There is no such page.")
+    is_form = request.mimetype in FORMS  # any other body is for its view to read, under a limit of its own
+    if b"%00" in request.query_string or (is_form and any("\0" in value for value in request.form.values())):
+        raise InvalidInput({"request": ["holds a character that no text has (U+0000)"]})
 
 
 def _harden(response: Response) -> Response:

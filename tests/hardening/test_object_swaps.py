@@ -174,3 +174,12 @@ def test_nobody_reads_or_changes_what_belongs_to_somebody_else(app: Flask, victi
     after = everything_owned(app)
     changed = {name for name in before if not set(before[name]) <= set(after[name])}
     assert changed == set(), "rows of the victims were changed or removed"
+
+
+def test_a_nul_is_nobodys_address_and_nobodys_word(app: Flask) -> None:
+    client = app.test_client()
+
+    assert client.get("/products/blue-mug%00", headers=JSON).status_code == 404
+    assert client.get("/search?q=mug%00", headers=JSON).status_code == 400
+    refused = client.post("/sign-in", data={"email": "a\0@example.org", "password": PASSWORD}, headers=JSON)
+    assert (refused.status_code, list(refused.json["fields"])) == (400, ["request"])
