@@ -1,6 +1,7 @@
 """The recommender contract: dataclasses, schemas, error codes and limits. Server and client share it."""
 
 from recsys_engine.contract.entities import (
+    EVENT_SCHEMA_VERSION,
     OUT_OF_STOCK_CLICK,
     RETURN,
     UNSET,
@@ -38,6 +39,7 @@ from recsys_engine.contract.responses import (
 )
 
 __all__ = [
+    "EVENT_SCHEMA_VERSION",
     "OUT_OF_STOCK_CLICK",
     "RETURN",
     "UNSET",

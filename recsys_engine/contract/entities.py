@@ -64,6 +64,10 @@ class User:
     traits: Mapping[str, Any] | Unset | None = UNSET
 
 
+EVENT_SCHEMA_VERSION = 1
+"""Of the published schema of events. It goes up with every change of that schema; a test compares fingerprints."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing a shopper did.

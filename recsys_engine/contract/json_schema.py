@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
+from recsys_engine.contract.entities import EVENT_SCHEMA_VERSION
 from recsys_engine.contract.schemas import EventSchema, ItemSchema, UserSchema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -63,9 +64,12 @@ def _validator(field: Any, validator: Any) -> dict[str, Any]:
 def contract_files() -> dict[str, str]:
     """File name → text of the JSON Schemas kept under ``docs/contracts``."""
     kinds: dict[str, type[Schema]] = {"item": ItemSchema, "user": UserSchema, "event": EventSchema}
+    versions: dict[str, dict[str, Any]] = {"event": {"$id": f"urn:recsys:event:{EVENT_SCHEMA_VERSION}"}}
     return {
         f"{name}.schema.json": json.dumps(
-            {"$schema": DIALECT, "title": name, **json_schema(schema)}, indent=2, ensure_ascii=False
+            {"$schema": DIALECT, **versions.get(name, {}), "title": name, **json_schema(schema)},
+            indent=2,
+            ensure_ascii=False,
         )
         + "\n"
         for name, schema in kinds.items()

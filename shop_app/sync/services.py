@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
-from recsys_engine.contract import Event
+from recsys_engine.contract import EVENT_SCHEMA_VERSION, Event
 from shop_app.accounts.models import User as Member
 from shop_app.catalog.models import Product
 from shop_app.core.clock import Clock
@@ -190,7 +190,8 @@ def _settle_events(outcome: Outcome[_Leased], token: str, carrier: Carrier) -> N
         if why.code == REFUSED_FOR_ITS_TIME and entry.payload.ts and entry.payload.ts > now - CLOCK_PATIENCE:
             postpone_events([entry.row_id], token=token, until=now + CLOCK_PAUSE, error=error)
         else:
-            mark_dead(entry.row_id, token=token, code=why.code, path=why.path, error=why.message)
+            told = {"code": why.code, "path": why.path, "error": why.message}
+            mark_dead(entry.row_id, token=token, schema=EVENT_SCHEMA_VERSION, **told)
     left = [entry.row_id for entry in outcome.left]
     postpone_events(left, token=token, until=state.open_until or now, error=outcome.trouble)
 

@@ -81,11 +81,11 @@ def postpone_events(event_ids: Sequence[int], *, token: str, until: datetime, er
     _update(event_ids, token=token, next_attempt_at=until, lease_until=None, last_error=error[:500])
 
 
-def mark_dead(event_id: int, *, token: str, code: str, path: str, error: str) -> None:
-    """Recsys will never take this one as it is: it waits for a person."""
+def mark_dead(event_id: int, *, token: str, code: str, path: str, error: str, schema: int) -> None:
+    """Recsys will never take this one as it is, sent in this version of the schema: it waits for a person."""
     _update(
         [event_id], token=token, delivery="dead", lease_until=None,
-        error_code=code[:60], error_path=path[:200], last_error=error[:500],
+        error_code=code[:60], error_path=path[:200], last_error=error[:500], error_schema=schema,
     )  # fmt: skip
 
 

@@ -62,6 +62,7 @@ class TrackedEvent(Base):
     last_error: Mapped[str | None] = mapped_column(String(500))
     error_code: Mapped[str | None] = mapped_column(String(60))
     error_path: Mapped[str | None] = mapped_column(String(200))
+    error_schema: Mapped[int | None]  # version of the event schema it was last refused under; outlives a requeue
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 

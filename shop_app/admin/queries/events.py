@@ -139,10 +139,13 @@ def _count(*conditions: ColumnElement[bool]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class DeadReason:
-    """Why events were refused, how many, and when the first and the last of them were received."""
+    """Why events were refused, under which version of their schema (0: it was not kept then), how many, and when the
+    first and the last of them were received.
+    """
 
     code: str
     path: str
+    schema: int
     count: int
     first_at: datetime
     last_at: datetime
@@ -151,19 +154,22 @@ class DeadReason:
 def dead_reasons() -> list[DeadReason]:
     """The commonest first."""
     number = func.count()
+    reason = (TrackedEvent.error_code, TrackedEvent.error_path, TrackedEvent.error_schema)
     rows = db.session.execute(
         select(
-            TrackedEvent.error_code,
-            TrackedEvent.error_path,
+            *reason,
             number,
             func.min(TrackedEvent.received_at),
             func.max(TrackedEvent.received_at),
         )
         .where(TrackedEvent.delivery == "dead")
-        .group_by(TrackedEvent.error_code, TrackedEvent.error_path)
-        .order_by(number.desc())
+        .group_by(*reason)
+        .order_by(number.desc(), *reason)
     )
-    return [DeadReason(code or "unknown", path or "", count, first, last) for code, path, count, first, last in rows]
+    return [
+        DeadReason(code or "unknown", path or "", schema or 0, count, first, last)
+        for code, path, schema, count, first, last in rows
+    ]
 
 
 def _page(query: Select[Any], before_id: int | None) -> EventPage:

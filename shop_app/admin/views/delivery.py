@@ -4,7 +4,7 @@ from flask import flash, redirect, request, url_for
 from sqlalchemy import func, select
 from werkzeug.wrappers import Response
 
-from recsys_engine.contract import Health
+from recsys_engine.contract import EVENT_SCHEMA_VERSION, Health
 from shop_app.accounts.models import User
 from shop_app.admin import services
 from shop_app.admin.forms import parse_ids, parse_mending
@@ -53,7 +53,8 @@ def dead_letters() -> str:
     before = request.args.get("before", "")
     wanted = {"delivery": "dead"}
     shown = found.events(wanted, int(before) if before.isascii() and before.isdigit() else None)
-    return page("admin/dead_letters.html", shown=shown, reasons=found.dead_reasons())
+    reasons = found.dead_reasons()
+    return page("admin/dead_letters.html", shown=shown, reasons=reasons, newest_schema=EVENT_SCHEMA_VERSION)
 
 
 @bp.post("/dead-letters/requeueing")

@@ -145,7 +145,9 @@ def test_dead_letters_are_shown_with_code_and_path_and_sent_again(
     app: Flask, clock: FixedClock, sign_in: SignIn
 ) -> None:
     with app.app_context():
-        refusal = {"delivery": "dead", "error_code": "invalid_timestamp", "error_path": "events[3].ts"}
+        refusal = {
+            "delivery": "dead", "error_code": "invalid_timestamp", "error_path": "events[3].ts", "error_schema": 7,
+        }  # fmt: skip
         first, second = (an_event(EventKind.CLICK, clock.now(), attempts=3, **refusal) for _ in range(2))
         db.session.commit()
         chosen, left = first.id, second.id
@@ -155,9 +157,11 @@ def test_dead_letters_are_shown_with_code_and_path_and_sent_again(
     browser.post("/admin/dead-letters/requeueing", data={"ids": [str(chosen)], "which": "ticked"})
 
     assert shown.count("events[3].ts") == 3  # the reason and two rows
+    assert "under schema 7" in shown
+    assert shown.count("<td>7</td>") == 2
     with app.app_context():
         states = {i: db.session.get_one(TrackedEvent, i) for i in (chosen, left)}
-        assert (states[chosen].delivery, states[chosen].attempts) == ("pending", 0)
+        assert (states[chosen].delivery, states[chosen].attempts, states[chosen].error_schema) == ("pending", 0, 7)
         assert states[left].delivery == "dead"
 
 
@@ -165,7 +169,7 @@ def test_dead_letters_are_shown_with_code_and_path_and_sent_again(
 def test_a_dead_letter_is_seen_whole_mended_and_sent_again(app: Flask, clock: FixedClock, sign_in: SignIn) -> None:
     with app.app_context():
         refusal = {"delivery": "dead", "error_code": "invalid_value", "error_path": "value", "last_error": "too much"}
-        dead = an_event(EventKind.CLICK, clock.now(), attempts=3, item_id="MUG", value=2e6, **refusal)
+        dead = an_event(EventKind.CLICK, clock.now(), attempts=3, item_id="MUG", value=2e6, error_schema=1, **refusal)
         db.session.commit()
         event_id = dead.id
     browser = sign_in("support")
@@ -181,7 +185,7 @@ def test_a_dead_letter_is_seen_whole_mended_and_sent_again(app: Flask, clock: Fi
     with app.app_context():
         row = db.session.get_one(TrackedEvent, event_id)
         assert (row.delivery, row.item_id, row.value, row.attempts) == ("pending", "MUG-1", 2.0, 0)
-        assert (row.error_code, row.last_error) == (None, None)
+        assert (row.error_code, row.last_error, row.error_schema) == (None, None, 1)
         entry = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "events.mend")).one()
         assert entry.before == {"item_id": "MUG", "value": 2e6, "error": "invalid_value"}
 

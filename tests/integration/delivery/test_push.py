@@ -8,6 +8,7 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy import update as update_rows
 
+from recsys_engine.contract import EVENT_SCHEMA_VERSION
 from shop_app.core.clock import FixedClock
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
@@ -66,6 +67,7 @@ def test_one_poison_in_five_hundred_is_isolated_in_nineteen_calls(
     assert {event_id for event_id, state in states().items() if state != "sent"} == {ids[317]}
     dead = db.session.scalars(select(TrackedEvent).where(TrackedEvent.delivery == "dead")).one()
     assert (dead.error_code, dead.error_path, dead.last_error) == ("invalid_value", "value", "bad event")
+    assert dead.error_schema == EVENT_SCHEMA_VERSION
 
 
 def test_ten_poisons_cost_at_most_140_calls(carrier: Carrier, recsys: FakeGateway, clock: FixedClock) -> None:

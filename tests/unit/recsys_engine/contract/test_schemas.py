@@ -1,5 +1,6 @@
 """The published contracts: files equal what the schemas generate, examples pass and fail as they say."""
 
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_engine.contract import ContractError, Event
+from recsys_engine.contract import EVENT_SCHEMA_VERSION, ContractError, Event
 from recsys_engine.contract.checks import check_item, check_user, event_problem
 from recsys_engine.contract.json_schema import contract_files
 from recsys_engine.contract.parsing import parse_event, parse_items, parse_users
 from recsys_engine.contract.schemas import EventSchema
 
 FOLDER = Path(__file__).parents[4] / "docs" / "contracts"
+EVENT_FINGERPRINTS = {1: "173f9a89015f393b"}
 NOW = datetime(2026, 3, 1, 12, 0, 1, tzinfo=UTC)
 
 
@@ -23,6 +25,16 @@ NOW = datetime(2026, 3, 1, 12, 0, 1, tzinfo=UTC)
 @pytest.mark.parametrize("name", sorted(contract_files()))
 def test_published_schemas_equal_the_code(name):
     assert (FOLDER / name).read_text(encoding="utf-8") == contract_files()[name]
+
+
+@pytest.mark.ticket("RS-052")
+def test_a_changed_event_schema_has_a_new_version():
+    """Whoever mends a dead letter must see under which rules it was refused."""
+    published = json.loads(contract_files()["event.schema.json"])
+    assert published.pop("$id") == f"urn:recsys:event:{EVENT_SCHEMA_VERSION}"
+    fingerprint = hashlib.sha256(json.dumps(published, sort_keys=True).encode()).hexdigest()[:16]
+
+    assert EVENT_FINGERPRINTS[EVENT_SCHEMA_VERSION] == fingerprint, "raise EVENT_SCHEMA_VERSION, add its fingerprint"
 
 
 def examples(kind, verdict):
