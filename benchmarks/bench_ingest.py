@@ -85,7 +85,8 @@ def main():
     parser.add_argument("--url")
     options = parser.parse_args()
     rng, now = np.random.default_rng(1), datetime.now(UTC)
-    batches = [made_events(options.events, rng, now)[n : n + BATCH] for n in range(0, options.events, BATCH)]
+    made = made_events(options.events, rng, now)
+    batches = [made[n : n + BATCH] for n in range(0, options.events, BATCH)]
     with tempfile.TemporaryDirectory() as folder:
         database = Database(options.url or f"sqlite:///{folder}/bench.db")
         database.create_tables()

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, insert, update
 
 from recsys_engine.contract.checks import event_problem, meta_text
 from recsys_engine.contract.entities import UNSET, Event, EventType, Item, Unset, User
@@ -20,7 +20,6 @@ from recsys_engine.store.log import EventRow
 from recsys_engine.store.tables import events, items, users
 
 _TEXT_FIELDS = ("brand", "category", "description", "image_url", "metadata_version")
-_LOOKUP_CHUNK = 500
 VIEW = int(EventType.VIEW)
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -125,26 +124,27 @@ def _without_repeats(
     return fresh, duplicates, conflicts
 
 
-# For a list of ten ids or more SQLite reads a tenant's whole log; joined from the list it looks each one up.
+# Left to plan for itself, either database may read a tenant's whole log for a list of ids: SQLite from ten on,
+# PostgreSQL whenever its statistics are older than the tenant, for every index begins with the tenant. Joined from the
+# list, with a tenant that is no constant to the planner, each id is looked up.
 _DIGESTS_ON_SQLITE = (
     "SELECT e.source_event_id, e.body_digest FROM json_each(?) AS wanted "
     "CROSS JOIN engine_events AS e WHERE e.tenant = ? AND e.source_event_id = wanted.value"
+)
+_DIGESTS_ON_POSTGRESQL = (
+    "SELECT found.source_event_id, found.body_digest "
+    "FROM (SELECT unnest(%s::text[]) AS id, %s::int AS tenant OFFSET 0) AS wanted CROSS JOIN LATERAL "
+    "(SELECT e.source_event_id, e.body_digest FROM engine_events AS e "
+    "WHERE e.tenant = wanted.tenant AND e.source_event_id = wanted.id OFFSET 0) AS found"
 )
 
 
 def _stored_digests(connection: Connection, tenant: int, source_ids: Sequence[str]) -> dict[str, int]:
     if connection.dialect.name == "sqlite":
         found = connection.exec_driver_sql(_DIGESTS_ON_SQLITE, (json.dumps(source_ids), tenant))
-        return {source_id: int(digest) for source_id, digest in found}
-    known: dict[str, int] = {}
-    for start in range(0, len(source_ids), _LOOKUP_CHUNK):
-        rows = connection.execute(
-            select(events.c.source_event_id, events.c.body_digest).where(
-                events.c.tenant == tenant, events.c.source_event_id.in_(source_ids[start : start + _LOOKUP_CHUNK])
-            )
-        )
-        known.update({source_id: int(digest) for source_id, digest in rows})
-    return known
+    else:
+        found = connection.exec_driver_sql(_DIGESTS_ON_POSTGRESQL, (source_ids, tenant))
+    return {source_id: int(digest) for source_id, digest in found}
 
 
 def _refusal(index: int, event: Event, code: str, message: str, path: str) -> EventRejection:
