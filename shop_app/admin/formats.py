@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from shop_app.analytics.intervals import Estimate
 from shop_app.core.events import EventKind
 from shop_app.core.money import Money
+from shop_app.experiments.statistics.srm import SegmentSplit
 
 NOTHING = "–"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -116,6 +117,18 @@ def safe_cell(value: object) -> str:
     return f"'{text}"
 
 
+SEGMENTS = {"day": "First seen on", "device": "Device:", "landing": "Visit began on"}
+
+
+def segment(split: SegmentSplit) -> str:
+    """Which shoppers a part of an experiment's split holds, in words."""
+    value = split.value
+    if split.dimension == "day":
+        day = date.fromisoformat(value)
+        value = f"{day.day} {day:%B}"
+    return f"{SEGMENTS[split.dimension]} {value}"
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "thousands": thousands,
     "percent": percent,
@@ -127,4 +140,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "duration": duration,
     "event_name": event_name,
     "plainly": plainly,
+    "segment": segment,
 }

@@ -53,8 +53,9 @@ class Experiment(Base):
 class ExperimentUnit(Base):
     """A shopper key and the arm it belongs to since its first exposure.
 
-    `unit` is the key that was exposed first; after a login the member's key points to the same unit. `is_mixed`: this
-    person has seen two arms and is left out of the results.
+    `unit` is the key that was exposed first; after a login the member's key points to the same unit. `landing` is the
+    surface on which the visit of that exposure began: what was so before any arm could show. `is_mixed`: this person
+    has seen two arms and is left out of the results.
     """
 
     __tablename__ = "experiment_unit"
@@ -67,6 +68,7 @@ class ExperimentUnit(Base):
     exposed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     looks_back_to: Mapped[datetime] = mapped_column(UtcDateTime)  # start of the pre-period for CUPED
     device: Mapped[str] = mapped_column(String(10), default="")
+    landing: Mapped[str] = mapped_column(String(60), default="", server_default="")
     is_mixed: Mapped[bool] = mapped_column(default=False)
 
 

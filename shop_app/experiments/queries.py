@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Row, and_, case, func, select
@@ -17,7 +19,14 @@ from shop_app.site_settings.kept import Kept
 from shop_app.tracking.models import TrackedEvent
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from shop_app.core.shopper import Shopper
+
+CAP_DAYS = 28
+"""How far back what people usually pay is looked for."""
+FEWEST_BUYERS = 100
+"""Buyers below which the 99th percentile is the largest of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,7 @@ class UnitSums:
 
     variant: str
     device: str
+    landing: str
     day: str
     impressions: int
     clicks: int
@@ -142,6 +152,7 @@ def unit_sums(experiment: Experiment) -> list[UnitSums]:
             ExperimentUnit.unit,
             func.min(ExperimentUnit.variant),
             func.min(ExperimentUnit.device),
+            func.min(ExperimentUnit.landing),
             func.min(ExperimentUnit.exposed_at),
             *(func.coalesce(func.sum(column), 0) for column in _sums(experiment.slot)),
         )
@@ -192,6 +203,33 @@ def interleaved_credits(experiment: Experiment) -> list[tuple[int, int]]:
     return [(clicks[Team.A], clicks[Team.B]) for clicks in found.values()]
 
 
+@dataclass(frozen=True, slots=True)
+class UsualSpend:
+    """`buyers` are the shoppers who bought in the last `CAP_DAYS` days; 99 of 100 of them paid `minor` or less."""
+
+    minor: int
+    buyers: int
+
+
+def usual_spend(now: datetime) -> UsualSpend | None:
+    """Where revenue per shopper may be cut: the 99th percentile (nearest rank) of what buyers paid in four weeks.
+
+    None under `FEWEST_BUYERS`: then the percentile is one person. Bots and QA are left out.
+    """
+    paid = func.sum(TrackedEvent.meta["unit_price"].as_integer() * TrackedEvent.value)
+    query = (
+        select(paid)
+        .where(TrackedEvent.type == int(EventKind.PURCHASE), TrackedEvent.item_id.is_not(None))
+        .where(TrackedEvent.occurred_at >= now - timedelta(days=CAP_DAYS), TrackedEvent.occurred_at <= now)
+        .where(TrackedEvent.is_bot.is_(False), TrackedEvent.is_qa.is_(False))
+        .group_by(TrackedEvent.shopper_key)
+    )
+    sums = sorted(round(total or 0) for total in db.session.scalars(query))
+    if len(sums) < FEWEST_BUYERS:
+        return None
+    return UsualSpend(sums[ceil(0.99 * len(sums)) - 1], len(sums))
+
+
 def mixed_share(experiment: Experiment) -> float:
     """Share of exposed shoppers who saw two arms."""
     total = _count_units(experiment)
@@ -231,7 +269,8 @@ def _sums(slot: str) -> list[ColumnElement[Any]]:
 
 def _unit(row: Row[Any]) -> UnitSums:
     values = tuple(row)
-    return UnitSums(values[1], values[2], values[3].date().isoformat(), *(round(value) for value in values[4:]))
+    variant, device, landing, exposed_at, *sums = values[1:]
+    return UnitSums(variant, device, landing, exposed_at.date().isoformat(), *(round(value) for value in sums))
 
 
 def _changes(experiment: Experiment, variant: str) -> dict[str, Any]:

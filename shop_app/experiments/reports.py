@@ -73,7 +73,10 @@ class ArmReport:
 
 @dataclass(frozen=True, slots=True)
 class ExperimentReport:
-    """`units` counts exposed shoppers per variant; `progress` is their number over the plan, and may exceed 1."""
+    """`units` counts exposed shoppers per variant; `progress` is their number over the plan, and may exceed 1.
+
+    `splits` are the counts by day of exposure, device and the surface where the visit began, the oddest first.
+    """
 
     key: str
     status: str
@@ -84,9 +87,14 @@ class ExperimentReport:
     progress: float
     ratio: srm.RatioCheck
     sequential_ratio: srm.SequentialRatioCheck
-    mismatches: Sequence[srm.SegmentMismatch]
+    splits: Sequence[srm.SegmentSplit]
     mixed_share: float
     arms: Sequence[ArmReport]
+
+    @property
+    def mismatches(self) -> list[srm.SegmentSplit]:
+        """Where the arms are not split as planned."""
+        return [split for split in self.splits if split.mismatch]
 
 
 def report(key: str, *, now: datetime) -> ExperimentReport:
@@ -108,7 +116,7 @@ def report(key: str, *, now: datetime) -> ExperimentReport:
         progress=len(units) / experiment.planned_units,
         ratio=ratio,
         sequential_ratio=srm.check_ratio_sequentially(list(counts.values()), weights),
-        mismatches=srm.mismatched_segments(_segments(units, names), weights),
+        splits=srm.split_by_segment(_segments(units, names), weights),
         mixed_share=mixed,
         arms=[_arm(experiment, units, (names[0], name), ratio, mixed, now) for name in names[1:]],
     )
@@ -231,10 +239,11 @@ def _cuped_revenue(experiment: Experiment, units: Sequence[UnitSums], pair: tupl
 
 
 def _segments(units: Sequence[UnitSums], names: Sequence[str]) -> dict[tuple[str, str], list[int]]:
-    """Unit counts per arm by day of exposure and by device."""
+    """Unit counts per arm by day of exposure, device, and the surface where the visit began."""
     counts: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * len(names))
     for unit in units:
         arm = names.index(unit.variant)
         counts["day", unit.day][arm] += 1
         counts["device", unit.device or "unknown"][arm] += 1
+        counts["landing", unit.landing or "unknown"][arm] += 1
     return dict(counts)

@@ -25,7 +25,7 @@ from shop_app.site_settings.services import audit
 from shop_app.tracking.models import TrackedEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 LABEL = r"[a-z0-9._-]{1,40}"
@@ -47,6 +47,8 @@ RANKING = frozenset({"brand_cap", "category_cap", ENGINE})
 """What changes the order of a list, and so may be interleaved."""
 PRE_PERIOD = timedelta(days=28)
 """How far back CUPED looks before a shopper's first exposure."""
+LONGEST_VISIT = timedelta(hours=12)
+"""How far back the beginning of a visit is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,19 +223,33 @@ def _collect(experiment: Experiment, limit: int, *, is_shown: bool) -> int:
         return 0
     experiment.last_event_id = seen[-1].id
     split = split_of(experiment)
-    rows = [
-        _unit_row(experiment, event, variant)
+    exposed = [
+        (event, variant)
         for event in seen
         if not (event.is_bot or event.is_qa)
         and experiment.started_at is not None
         and event.occurred_at >= experiment.started_at
         and (variant := _shown_variant(experiment, split, event, is_shown=is_shown)) is not None
     ]
-    if not rows:
+    if not exposed:
         return 0
+    landings = _landings([event for event, _ in exposed])
+    rows = [_unit_row(experiment, event, variant, landings) for event, variant in exposed]
     keys = [ExperimentUnit.experiment_id, ExperimentUnit.shopper_key]
     statement = insert_into(ExperimentUnit).values(rows).on_conflict_do_nothing(index_elements=keys)
     return len(db.session.scalars(statement.returning(ExperimentUnit.shopper_key)).all())
+
+
+def _landings(events: Sequence[TrackedEvent]) -> dict[tuple[str, str | None], str]:
+    """The surface of the first event of each of these visits, by shopper and session."""
+    began = min(event.occurred_at for event in events) - LONGEST_VISIT
+    found = db.session.execute(
+        select(TrackedEvent.shopper_key, TrackedEvent.session_id, TrackedEvent.surface)
+        .where(TrackedEvent.shopper_key.in_({event.shopper_key for event in events}))
+        .where(TrackedEvent.occurred_at >= began, TrackedEvent.surface.is_not(None))
+        .order_by(TrackedEvent.occurred_at.desc(), TrackedEvent.id.desc())
+    )
+    return {(shopper, visit): surface or "" for shopper, visit, surface in found}
 
 
 def _shown_variant(experiment: Experiment, split: Split, event: TrackedEvent, *, is_shown: bool) -> str | None:
@@ -245,7 +261,9 @@ def _shown_variant(experiment: Experiment, split: Split, event: TrackedEvent, *,
     return assign(split, event.shopper_key) if is_shown and is_meant else None
 
 
-def _unit_row(experiment: Experiment, event: TrackedEvent, variant: str) -> dict[str, Any]:
+def _unit_row(
+    experiment: Experiment, event: TrackedEvent, variant: str, landings: Mapping[tuple[str, str | None], str]
+) -> dict[str, Any]:
     return {
         "experiment_id": experiment.id,
         "shopper_key": event.shopper_key,
@@ -254,6 +272,7 @@ def _unit_row(experiment: Experiment, event: TrackedEvent, variant: str) -> dict
         "exposed_at": event.occurred_at,
         "looks_back_to": event.occurred_at - PRE_PERIOD,
         "device": event.device,
+        "landing": landings.get((event.shopper_key, event.session_id), ""),
         "is_mixed": False,
     }
 
@@ -267,6 +286,7 @@ def _same_unit(unit: ExperimentUnit, member_key: str) -> ExperimentUnit:
         exposed_at=unit.exposed_at,
         looks_back_to=unit.looks_back_to,
         device=unit.device,
+        landing=unit.landing,
         is_mixed=unit.is_mixed,
     )
 

@@ -1,5 +1,5 @@
 """Connections that end a read at the call's deadline. A read time-out alone starts anew with every byte that comes, so
-a server that answers in drops would hold a worker for as long as it likes.
+a server that answers in drops would hold a worker for as long as it likes. They also count what goes over the network.
 """
 
 import io
@@ -18,6 +18,15 @@ _call = threading.local()
 def read_until(deadline_s: float) -> None:
     """Every read of this thread ends at `deadline_s` of the monotonic clock, with `TimeoutError`."""
     _call.deadline_s = deadline_s
+
+
+def moved_bytes() -> int:
+    """What this thread has sent and received over such connections so far: headers and bodies, as HTTP has them."""
+    return getattr(_call, "moved_bytes", 0)
+
+
+def _count(number: int) -> None:
+    _call.moved_bytes = moved_bytes() + number
 
 
 class DeadlineAdapter(HTTPAdapter):
@@ -42,7 +51,9 @@ class _Reader(io.RawIOBase):
             raise TimeoutError("the answer came too slowly")
         if left_s != float("inf"):
             self._sock.settimeout(left_s)
-        return self._raw.readinto(into)
+        received = self._raw.readinto(into)
+        _count(received or 0)
+        return received
 
     def close(self) -> None:
         self._raw.close()
@@ -50,13 +61,17 @@ class _Reader(io.RawIOBase):
 
 
 class _Socket:
-    """The connection's socket; only what is read from it is another."""
+    """The connection's socket; it is read up to a deadline, and what it carries is counted."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
 
     def makefile(self, *_: Any) -> io.BufferedReader:
         return io.BufferedReader(_Reader(self._sock))
+
+    def sendall(self, data: bytes, *flags: int) -> None:
+        self._sock.sendall(data, *flags)
+        _count(len(data))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)

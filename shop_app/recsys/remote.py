@@ -56,7 +56,7 @@ from recsys_engine.contract.limits import (
     MAX_PAGE,
     MAX_USERS_PER_CALL,
 )
-from shop_app.recsys import base_server
+from shop_app.recsys import base_server, deadline
 from shop_app.recsys.gateway import RecsysRejected
 from shop_app.recsys.remote_control import RemoteControl, readable
 from shop_app.recsys.wire import Wire
@@ -226,6 +226,11 @@ class RemoteGateway:
         with readable():
             failing = tuple(answer.get("failing") or ())
             return Health(str(answer["status"]), failing, answer.get("details") or {})
+
+    @staticmethod
+    def moved_bytes() -> int:
+        """What this thread has sent and received over the network so far."""
+        return deadline.moved_bytes()
 
     def close(self) -> None:
         """Close the pooled connections."""

@@ -14,7 +14,7 @@ from shop_app.core.errors import InvalidInput, ShopError
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.experiments import services
 from shop_app.experiments.metrics import METRICS
-from shop_app.experiments.queries import experiment_by_key
+from shop_app.experiments.queries import experiment_by_key, usual_spend
 from shop_app.experiments.queries import experiments as every_experiment
 from shop_app.experiments.reports import ArmReport, MetricReport, interleaving_report, report
 from shop_app.extensions import db
@@ -67,13 +67,14 @@ def experiment(key: str) -> str:
     """The report: the plan, who has seen it, every metric with its intervals, and what to do."""
     planned = experiment_by_key(key)
     if planned.is_interleaved:
-        return page("admin/interleaving.html", experiment=planned, report=interleaving_report(planned))
+        return page("admin/interleaving.html", experiment=planned, report=interleaving_report(planned), read_at=now())
     found = report(key, now=now())
     return page(
         "admin/experiment.html",
         experiment=planned,
         report=found,
         metrics=METRICS,
+        read_at=now(),
         plots={arm.variant: _intervals(arm) for arm in found.arms},
     )
 
@@ -130,9 +131,14 @@ def end_experiment(key: str) -> BaseResponse:
 def _form(
     typed: dict[str, str], errors: dict[str, list[str]], *, secondary: list[str] | None = None, **more: object
 ) -> str:
+    usual = usual_spend(now())
+    filled = {"decision_rule": DEFAULT_RULE, "traffic_percent": "100", "margin_conversion": "5"}
+    if usual:
+        filled["revenue_cap"] = f"{usual.minor / 100:.2f}"
     return page(
         "admin/experiment_new.html",
-        typed={"decision_rule": DEFAULT_RULE, "traffic_percent": "100", "margin_conversion": "5", **typed},
+        typed={**filled, **typed},
+        usual=usual,
         errors=errors,
         secondary=secondary or [],
         slots=list(SLOTS),

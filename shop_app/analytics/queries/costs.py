@@ -62,6 +62,11 @@ class Costs:
         return sent.per_call(sent.things) if sent.calls else None
 
     @property
+    def wire_bytes(self) -> int:
+        """What went over the network both ways: 0 for the engine in the process."""
+        return sum(one.wire_bytes for one in self.verbs)
+
+    @property
     def cpu_hours(self) -> float:
         """CPU of widgets and of calls made outside them."""
         outside = sum(one.cpu_us for one in self.verbs if one.verb != "recommend")

@@ -44,13 +44,17 @@ class SequentialRatioCheck:
 
 
 @dataclass(frozen=True)
-class SegmentMismatch:
-    """One value of a segment such as ("browser", "Safari") whose split is off, with its Holm-adjusted p-value."""
+class SegmentSplit:
+    """How one value of a segment such as ("browser", "Safari") is split. `planned` are the counts of the plan for as
+    many units, `p_value` is Holm-adjusted over all values tested.
+    """
 
     dimension: str
     value: str
     p_value: float
     counts: tuple[int, ...]
+    planned: tuple[float, ...]
+    mismatch: bool
 
 
 def check_ratio(
@@ -90,22 +94,31 @@ def check_ratio_sequentially(
     return SequentialRatioCheck(log_factor, min(1.0, math.exp(min(0.0, -log_factor))))
 
 
-def mismatched_segments(
+def split_by_segment(
     segments: Mapping[tuple[str, str], Sequence[int]], weights: Sequence[float], *, alpha: float = SRM_ALPHA
-) -> list[SegmentMismatch]:
-    """Segment values whose split is off, worst first, Holm-corrected over all values tested.
+) -> list[SegmentSplit]:
+    """Every segment value with its split, the least likely first.
 
-    `segments` maps (dimension, value), such as ("day", "2026-03-01"), ("surface", "home"), ("browser", "Safari"),
+    `segments` maps (dimension, value), such as ("day", "2026-03-01"), ("landing", "home"), ("browser", "Safari"),
     ("bot", "no"), to the arms' counts.
     """
     keys = list(segments)
     adjusted = holm([check_ratio(segments[key], weights).p_value for key in keys])
-    found = [
-        SegmentMismatch(dimension, value, p_value, tuple(segments[(dimension, value)]))
-        for (dimension, value), p_value in zip(keys, adjusted, strict=True)
-        if p_value < alpha
+    shares = np.asarray(weights, dtype=float) / sum(weights)
+    splits = [
+        SegmentSplit(
+            *key, p_value, tuple(segments[key]), tuple((shares * sum(segments[key])).tolist()), p_value < alpha
+        )
+        for key, p_value in zip(keys, adjusted, strict=True)
     ]
-    return sorted(found, key=lambda segment: (segment.p_value, segment.dimension, segment.value))
+    return sorted(splits, key=lambda split: (split.p_value, split.dimension, split.value))
+
+
+def mismatched_segments(
+    segments: Mapping[tuple[str, str], Sequence[int]], weights: Sequence[float], *, alpha: float = SRM_ALPHA
+) -> list[SegmentSplit]:
+    """The segment values whose split is off, worst first."""
+    return [split for split in split_by_segment(segments, weights, alpha=alpha) if split.mismatch]
 
 
 def _checked(counts: Sequence[int], weights: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:

@@ -60,6 +60,25 @@ def test_the_calculator_gives_the_reference_number_of_shoppers(sign_in: SignIn) 
     assert 'value="62468"' in page
 
 
+def test_the_form_proposes_where_to_cut_revenue_and_says_why(app: Flask, clock: FixedClock, sign_in: SignIn) -> None:
+    browser = sign_in("analyst")
+    empty = browser.get("/admin/experiments/new").text
+    with app.app_context():
+        meta = {"unit_price": 12_345, "currency": "GBP"}
+        at = clock.now() - timedelta(days=3)
+        db.session.add_all(a_tracked_event(EventKind.PURCHASE, f"a_{n}", at, meta=meta) for n in range(100))
+        db.session.commit()
+
+    page = browser.get("/admin/experiments/new").text
+    cleared = browser.post("/admin/experiments", data={**PLAN, "revenue_cap": "", "key": ""}).text
+
+    assert "Under 100 buyers" in empty
+    assert 'name="revenue_cap" type="text" value=""' in empty
+    assert 'value="123.45"' in page
+    assert "99 of 100 buyers paid £123.45 or less (100 buyers)" in page
+    assert 'value="123.45"' not in cleared
+
+
 @pytest.mark.ticket("RS-051")
 def test_a_started_experiment_is_reported_with_split_intervals_and_verdict(
     app: Flask, clock: FixedClock, sign_in: SignIn
@@ -79,6 +98,9 @@ def test_a_started_experiment_is_reported_with_split_intervals_and_verdict(
     assert "<strong>Yes.</strong> The counts fit the planned shares" in page
     assert "Click rate is better" in page or "not yet proven harmless" in page.lower()
     assert page.count('class="whisker"') >= 1
+    assert "The split by day, device and page of arrival" in page
+    assert "Device: phone" in page
+    assert "data-print" in page
     assert "75.0 %" in page  # 1,500 of the 2,000 planned
     assert table.splitlines()[1].startswith('"twelve","ctr",')
 

@@ -99,8 +99,8 @@ def test_costs_are_counted_by_verb_with_what_repeating_saved(app: Flask, clock: 
     meter = app.extensions["meter"]
     for _ in range(4):
         meter.count_call("recommend", "ok", things=12, took_s=0.004, cpu_s=0.003)
-    meter.count_call("send_events", "ok", things=180, took_s=0.02, cpu_s=0.01, wire_bytes=2_400_000)
-    meter.count_call("send_events", "unavailable", things=20, took_s=0.02, cpu_s=0.01)
+    meter.count_call("send_events", "ok", things=180, took_s=0.02, cpu_s=0.01, wire_bytes=2_000_000)
+    meter.count_call("send_events", "unavailable", things=20, took_s=0.02, cpu_s=0.01, wire_bytes=400_000)
     for is_hit in (True, True, False, False):
         meter.count_answer("home.top_picks", "model", "", took_s=0.005, cpu_s=0.004, is_hit=is_hit)
     with app.app_context():
@@ -110,9 +110,10 @@ def test_costs_are_counted_by_verb_with_what_repeating_saved(app: Flask, clock: 
     rows = [re.findall(r">([^<>]+)</t[hd]>", row) for row in re.findall(r"<tr>.*?</tr>", page) if "mono" in row]
 
     assert rows == [
-        ["send_events", "2", "1", "200", "100.0", "0.0 s", "10.00 ms", "20.00 ms", "2.4 MB"],
-        ["recommend", "4", "0", "48", "12.0", "0.0 s", "3.00 ms", "4.00 ms", "–"],
+        ["send_events", "2", "1", "200", "100.0", "0.0 s", "10.00 ms", "20.00 ms", "2.4 MB", "1.2 MB"],
+        ["recommend", "4", "0", "48", "12.0", "0.0 s", "3.00 ms", "4.00 ms", "–", "–"],
     ]
     assert re.findall(r"<dt>Repeated from memory</dt><dd>([^<]+)", page) == ["50.0 %"]
+    assert re.findall(r"<dt>Over the network</dt><dd>([^<]+)", page) == ["2.4 MB"]
     assert re.findall(r"<dt>CPU of a list</dt><dd>([^<]+)", page) == ["4.00 ms"]
     assert re.findall(r"<dt>Events in a delivery</dt><dd>([^<]+)", page) == ["100.0"]

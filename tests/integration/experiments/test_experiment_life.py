@@ -366,3 +366,55 @@ def test_the_minute_job_runs_twice_without_harm(app: Flask, clock: FixedClock) -
 
         assert watch() == {"exposed": 1, "stopped": 0}
         assert watch() == {"exposed": 0, "stopped": 0}
+
+
+@pytest.mark.ticket("RS-051")
+def test_a_lost_part_of_one_arm_is_named_by_where_its_visits_began(app: Flask, clock: FixedClock) -> None:
+    with app.app_context():
+        experiment = start(clock)
+        split, at = queries.split_of(experiment), clock.now() + timedelta(hours=1)
+        with unit_of_work(db.session):
+            for number in range(1600):
+                key, landing = f"a_{number}", "home" if number % 2 else "listing"
+                if landing == "home" and assign(split, key) == "twelve" and number % 3:
+                    continue
+                before = a_tracked_event(EventKind.VIEW, key, at, surface=landing, widget=None)
+                long_ago = at - timedelta(days=2)
+                earlier = a_tracked_event(EventKind.VIEW, key, long_ago, surface="cart", session_id="s_0", widget=None)
+                seen = a_tracked_event(EventKind.VIEW, key, at + timedelta(minutes=5))
+                db.session.add_all((earlier, before, seen))
+        with unit_of_work(db.session):
+            services.collect_exposures(limit=50_000)
+
+        found = report("more-cards", now=clock.now() + timedelta(days=1))
+
+        assert found.ratio.mismatch
+        named = {(split.dimension, split.value) for split in found.mismatches}
+        assert ("landing", "home") in named
+        assert ("landing", "listing") not in named
+        assert {split.dimension for split in found.splits} == {"day", "device", "landing"}
+        assert {split.value for split in found.splits if split.dimension == "landing"} == {"home", "listing"}
+
+
+def test_the_usual_spend_is_what_99_of_100_buyers_stayed_below(app: Flask, clock: FixedClock) -> None:
+    with app.app_context():
+        at = clock.now() - timedelta(days=1)
+
+        def buys(key: str, minor: int, **changes) -> None:
+            meta = {"unit_price": minor, "currency": "EUR"}
+            db.session.add(a_tracked_event(EventKind.PURCHASE, key, at, meta=meta, **changes))
+
+        for number in range(99):
+            buys(f"a_{number}", 1000 + number, value=2.0)
+        db.session.commit()
+        too_few = queries.usual_spend(clock.now())
+        for number in range(99, 200):
+            buys(f"a_{number}", 1000, value=1.0)
+        buys("a_199", 2_000_000)
+        buys("a_bot", 9_000_000, is_bot=True)
+        meta = {"unit_price": 9_000_000, "currency": "EUR"}
+        db.session.add(a_tracked_event(EventKind.PURCHASE, "a_0", at - timedelta(days=30), meta=meta))
+        db.session.commit()
+
+        assert too_few is None
+        assert queries.usual_spend(clock.now()) == queries.UsualSpend(minor=2 * 1097, buyers=200)

@@ -5,6 +5,8 @@ for (const box of document.querySelectorAll("[data-tick-all]")) {
   box.addEventListener("change", () => others().forEach((one) => { one.checked = box.checked; }));
 }
 
+for (const button of document.querySelectorAll("[data-print]")) button.addEventListener("click", () => print());
+
 // On a small screen the menu starts closed, on a large one it stays open.
 const fold = document.querySelector(".nav-fold");
 const wide = matchMedia("(min-width: 62rem)");
