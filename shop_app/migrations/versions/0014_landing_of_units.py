@@ -1,14 +1,14 @@
 """where the visit of a first exposure began
 
-Revision ID: 0013_landing
-Revises: 0012_by_audience
+Revision ID: 0014_landing
+Revises: 0013_refused_under
 """
 from alembic import op
 import sqlalchemy as sa
 
 
-revision = '0013_landing'
-down_revision = '0012_by_audience'
+revision = '0014_landing'
+down_revision = '0013_refused_under'
 branch_labels = None
 depends_on = None
 
