@@ -1,8 +1,11 @@
 """Dataclasses → JSON objects: requests on the client's side, answers on the server's."""
 
+import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
+from json.encoder import encode_basestring
 from typing import Any
 
 from recsys_engine.contract.entities import UNSET, Event, EventTypeConfig, Item, StoredItem, StoredUser, User
@@ -10,6 +13,7 @@ from recsys_engine.contract.requests import DeleteFilter, RecommendRequest, Rera
 from recsys_engine.contract.responses import EventsResult, Page, Recommendations, ScoredItem
 
 Json = dict[str, Any]
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def moment_text(moment: datetime) -> str:
@@ -131,6 +135,29 @@ def recommendations_json(answer: Recommendations) -> Json:
         if getattr(answer, name) is not None:
             body[name] = getattr(answer, name)
     return body
+
+
+def json_text(body: Any) -> str:
+    """Compact JSON. Raises ``ValueError`` for numbers that JSON does not know."""
+    return _ENCODER.encode(body)
+
+
+def recommendations_text(answer: Recommendations) -> str:
+    """``recommendations_json`` as text, letter for letter; written by hand because lists leave in thousands."""
+    items = ",".join([_scored_text(item) for item in answer.items])
+    request_id, version = encode_basestring(answer.request_id), encode_basestring(answer.model_version)
+    rest = [
+        f',"{name}":{_ENCODER.encode(value)}'
+        for name in ("segment_id", "profile_id", "trace")
+        if (value := getattr(answer, name)) is not None
+    ]
+    return f'{{"request_id":{request_id},"model_version":{version},"items":[{items}]{"".join(rest)}}}'
+
+
+def _scored_text(item: ScoredItem) -> str:
+    if item.reasons or item.explain is not None or not math.isfinite(item.score):
+        return _ENCODER.encode(scored_json(item))
+    return f'{{"item_id":{encode_basestring(item.item_id)},"score":{item.score!r},"rank":{item.rank}}}'
 
 
 def events_result_json(result: EventsResult) -> Json:

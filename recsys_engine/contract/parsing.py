@@ -14,6 +14,7 @@ from recsys_engine.contract.limits import (
     DEFAULT_K,
     EMBEDDING_DIM,
     MAX_CONTEXT_ITEMS,
+    MAX_ID_CHARS,
     MAX_ITEMS_PER_CALL,
     MAX_K,
     MAX_USERS_PER_CALL,
@@ -42,6 +43,11 @@ from recsys_engine.contract.schemas import (
 Body = Mapping[str, Any]
 _INTEGER_OVERRIDES = ("popularity_fanout", "brand_cap", "category_cap", "profile_top_n")
 _CONTEXT_LISTS = ("cart_item_ids", "session_item_ids")
+_PLAIN_TEXTS = ("namespace", "user_id", "surface")
+_PLAIN_NAMES = frozenset({*_PLAIN_TEXTS, "k", "context"})
+_WHOLE_OR_NONE = frozenset({int, type(None)})
+_OBJECT_OR_NONE = frozenset({dict, type(None)})
+_NO_CONSTRAINTS, _NO_OVERRIDES = Constraints(), Overrides()
 
 
 def load(schema: type[Schema], body: Any, index: int | None = None) -> dict[str, Any]:
@@ -158,8 +164,22 @@ def _moment_or_none(value: Any) -> datetime | None:
 
 
 def parse_recommend(body: Body) -> RecommendRequest:
-    """A recommendation request."""
-    return _request(load(RecommendSchema, body))
+    """A recommendation request.
+
+    A plain body, as nearly all are, is read as it stands; a test holds that against ``RecommendSchema``.
+    """
+    return _request(body if is_plain_request(body) else load(RecommendSchema, body))
+
+
+def is_plain_request(body: Body) -> bool:
+    """Is there nothing in the body that the schema would change or refuse? False does not mean there is."""
+    if not body.keys() <= _PLAIN_NAMES:
+        return False
+    for name in _PLAIN_TEXTS:
+        text = body.get(name)
+        if text is not None and (type(text) is not str or len(text) > MAX_ID_CHARS):
+            return False
+    return type(body.get("k")) in _WHOLE_OR_NONE and type(body.get("context")) in _OBJECT_OR_NONE
 
 
 def parse_rerank(body: Body) -> tuple[RecommendRequest, list[RerankCandidate]]:
@@ -183,9 +203,9 @@ def _request(values: Mapping[str, Any]) -> RecommendRequest:
         user_id=values.get("user_id") or None,
         k=DEFAULT_K if k is None else k,
         context=_context(context, values.get("surface")),
-        constraints=_constraints(values.get("constraints") or {}),
+        constraints=_constraints(values["constraints"]) if values.get("constraints") else _NO_CONSTRAINTS,
         blend=Blend(**values["blend"]) if values.get("blend") else None,
-        overrides=_overrides(values.get("overrides") or {}),
+        overrides=_overrides(values["overrides"]) if values.get("overrides") else _NO_OVERRIDES,
         include_reasons=bool(values.get("include_reasons")),
         explain_level=values.get("explain_level") or "tags",
     )

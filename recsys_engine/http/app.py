@@ -1,6 +1,5 @@
 """The Flask application around the route table: reading, refusing, answering."""
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -12,16 +11,19 @@ from typing import Any
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from recsys_engine.contract.checks import depth, is_encodable, is_valid_id
+from recsys_engine.contract.checks import is_valid_id
+from recsys_engine.contract.encoding import json_text
 from recsys_engine.contract.errors import ContractError, EngineUnavailableError
-from recsys_engine.contract.limits import MAX_BODY_BYTES, MAX_JSON_DEPTH
+from recsys_engine.contract.limits import MAX_BODY_BYTES
 from recsys_engine.http.control_routes import CONTROL_ROUTES
 from recsys_engine.http.cors import allow_origin
 from recsys_engine.http.guard import RateLimit, authorise, key_of, org_of
-from recsys_engine.http.list_metrics import LISTS, count_list
+from recsys_engine.http.list_door import ADMITTED, ListDoor
+from recsys_engine.http.list_metrics import LISTS, count_list_of
 from recsys_engine.http.metrics import Metrics
 from recsys_engine.http.names import with_known_names
 from recsys_engine.http.openapi import openapi
+from recsys_engine.http.reading import json_object
 from recsys_engine.http.routes import ROUTES, Call, Reply, Route
 from recsys_engine.http.settings import ServerSettings
 from recsys_engine.http.tenants import Tenants
@@ -32,7 +34,6 @@ log = logging.getLogger(__name__)
 ALL_ROUTES = (*ROUTES, *CONTROL_ROUTES)
 MODEL_VERSION = "hybrid_v1"
 OPEN_PATHS = frozenset({"/health", "/readyz", "/version", "/metrics", "/openapi.json"})
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 @dataclass(slots=True)
@@ -62,6 +63,7 @@ def create_engine_app(settings: ServerSettings, clock: Callable[[], datetime] | 
     app.register_error_handler(EngineUnavailableError, _unavailable)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _crashed)
+    app.wsgi_app = ListDoor(app.wsgi_app, settings, server.tenants, limit, server.metrics)  # type: ignore[method-assign]
     return app
 
 
@@ -72,11 +74,12 @@ def _admit(server: Server) -> None:
     g.request_id = sent if is_valid_id(sent) else new_id()
     if request.path in OPEN_PATHS or request.method == "OPTIONS":
         return
-    g.org_id = org_of(request.headers)
-    key = key_of(request.headers)
+    headers = request.headers
+    g.org_id = org_of(headers.get("X-Org-ID", ""))
+    key = key_of(headers.get("X-API-Key", ""), headers.get("Authorization", ""))
     endpoint = request.url_rule.endpoint if request.url_rule else ""
     authorise(server.settings.api_keys, key, g.org_id, _ROLE_OF.get(endpoint, "serve"))
-    wait_s = server.limit.wait_s(key or request.remote_addr or "")
+    wait_s = 0.0 if ADMITTED in request.environ else server.limit.wait_s(key or request.remote_addr or "")
     if wait_s > 0:
         g.retry_after = max(1, round(wait_s + 0.5))
         raise ContractError("rate_limited", "too many requests", {"retry_after_s": g.retry_after})
@@ -95,7 +98,7 @@ def _answer(server: Server, route: Route, **path: str) -> Response:
     call = Call(partial(server.tenants.engine, g.org_id), body, request.args, path, g.request_id, headers)
     answer = route.handler(call)
     if route.path in LISTS:
-        count_list(server.metrics, body, answer)
+        count_list_of(server.metrics, body, answer)
     if isinstance(answer, Reply):
         response = _json(answer.body, route.status)
         response.headers.update(answer.headers)
@@ -107,40 +110,11 @@ def _body(*, route_allows_empty: bool) -> dict[str, Any]:
     raw = request.get_data(cache=False)
     if not raw.strip() and route_allows_empty:
         return {}
-    if not raw.strip():
-        raise ContractError("invalid_json", "the body is empty")
-    try:
-        value, _ = _DECODER.raw_decode(raw.decode("utf-8").lstrip())
-    except (ValueError, RecursionError) as error:
-        raise ContractError("invalid_json", "the body is not JSON") from error
-    if not isinstance(value, dict):
-        raise ContractError("invalid_json_type", "the body must be an object", {"field": "", "expected": "object"})
-    if raw.count(b"[") + raw.count(b"{") > MAX_JSON_DEPTH and depth(value) > MAX_JSON_DEPTH:
-        raise ContractError("invalid_json", f"the body nests deeper than {MAX_JSON_DEPTH}", {"max": MAX_JSON_DEPTH})
-    if (b"\\ud" in raw or b"\\uD" in raw or b"\\u0000" in raw) and not _is_storable(value):
-        raise ContractError("invalid_json", "the body holds text that cannot be stored")
-    return value
-
-
-def _is_storable(value: Any) -> bool:
-    return is_encodable(json.dumps(value, ensure_ascii=False)) and "\\u0000" not in json.dumps(value)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _whole_number(digits: str) -> int:
-    if len(digits) > 400:
-        raise ValueError("a number with too many digits")
-    return int(digits)
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_whole_number)
+    return json_object(raw)
 
 
 def _json(value: Any, status: int = 200) -> Response:
-    return Response(_ENCODER.encode(value) + "\n", status, mimetype="application/json")
+    return Response(json_text(value) + "\n", status, mimetype="application/json")
 
 
 def _finish(server: Server, response: Response) -> Response:
@@ -149,11 +123,8 @@ def _finish(server: Server, response: Response) -> Response:
     if origin:
         allow_origin(server.settings.cors_origins, origin, response.headers, is_preflight=request.method == "OPTIONS")
     rule = request.url_rule.rule if request.url_rule else "unknown"
-    server.metrics.count("http_requests_total", method=request.method, route=rule, status=str(response.status_code))
-    server.metrics.observe(
-        time.perf_counter() - g.get("started", time.perf_counter()), method=request.method, route=rule
-    )
-    server.metrics.running(-1)
+    seconds = time.perf_counter() - g.get("started", time.perf_counter())
+    server.metrics.answered(seconds, request.method, rule, str(response.status_code))
     return response
 
 

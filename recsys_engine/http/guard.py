@@ -3,10 +3,9 @@
 import hmac
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha256
 from uuid import UUID
-
-from werkzeug.datastructures import Headers
 
 from recsys_engine.contract.errors import ContractError
 from recsys_engine.http.settings import ApiKey
@@ -14,9 +13,9 @@ from recsys_engine.http.settings import ApiKey
 MAX_BUCKETS = 10_000
 
 
-def org_of(headers: Headers) -> str:
-    """The organisation of the call; raises ``missing_org_id`` or ``invalid_org_id``."""
-    value = headers.get("X-Org-ID", "")
+@lru_cache(maxsize=1024)
+def org_of(value: str) -> str:
+    """The organisation ``X-Org-ID`` names; raises ``missing_org_id`` or ``invalid_org_id``."""
     if not value:
         raise ContractError("missing_org_id", "X-Org-ID is required")
     try:
@@ -25,10 +24,9 @@ def org_of(headers: Headers) -> str:
         raise ContractError("invalid_org_id", "X-Org-ID must be a UUID", {"value": value[:100]}) from error
 
 
-def key_of(headers: Headers) -> str:
+def key_of(sent: str, authorization: str) -> str:
     """The key sent as ``X-API-Key`` or as a bearer token, empty without one."""
-    bearer = headers.get("Authorization", "")
-    return headers.get("X-API-Key", "") or (bearer[7:].strip() if bearer[:7].lower() == "bearer " else "")
+    return sent or (authorization[7:].strip() if authorization[:7].lower() == "bearer " else "")
 
 
 def authorise(keys: tuple[ApiKey, ...], sent: str, org_id: str, role: str) -> None:
