@@ -142,6 +142,7 @@ def _environment(var: Path, options: argparse.Namespace) -> dict[str, str]:
     env = {**_dotenv(ROOT / ".env"), **os.environ}
     env.setdefault("VAR_DIR", str(var))
     env.setdefault("DATABASE_URL", f"sqlite:///{var}/shop.sqlite3")
+    env.setdefault("RECSYS_DATABASE_URL", f"sqlite:///{var}/recsys.sqlite3")
     env.setdefault("PUBLIC_URL", f"http://{options.host}:{options.port}")
     if "SECRET_KEY" not in env and "SECRET_KEY_FILE" not in env:
         env["SECRET_KEY_FILE"] = str(_secret_file(var))

@@ -5,7 +5,7 @@ so that nothing sold out, archived or outside a department is shown, however old
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -59,9 +59,13 @@ class Question:
 
     @property
     def subjects(self) -> tuple[tuple[str, str, Needs], ...]:
-        """Under which names a list is found again when the recommender is away: this person's, else anybody's."""
-        anybody = ("", self.settings.slot, self.needs)
-        return ((self.person, self.settings.slot, self.needs), anybody) if self.person else (anybody,)
+        """Under which names a list is found again when the recommender is away: this person's, else anybody's.
+
+        Whatever stood elsewhere on the page then: who takes the list leaves out what stands there now.
+        """
+        needs = replace(self.needs, elsewhere=()) if self.needs.elsewhere else self.needs
+        anybody = ("", self.settings.slot, needs)
+        return ((self.person, self.settings.slot, needs), anybody) if self.person else (anybody,)
 
 
 @dataclass

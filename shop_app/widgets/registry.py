@@ -16,15 +16,11 @@ class Anchor(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place for a list. `is_steerable`: shoppers may set a price range and tags on it.
-
-    `passed_over` best sellers are left to another list of the page when both must be stood in for.
-    """
+    """A place for a list. `is_steerable`: shoppers may set a price range and tags on it."""
 
     name: str
     anchor: Anchor
     is_steerable: bool = False
-    passed_over: int = 0
 
     @property
     def surface(self) -> str:
@@ -44,7 +40,10 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a list should know beyond the shopper: product in view, department, price range in major units, tags."""
+    """What a list should know beyond the shopper: product in view, department, price range in major units, tags.
+
+    `elsewhere`: the products that other lists of the page show already; no list repeats them.
+    """
 
     item: str = ""
     category: str = ""
@@ -52,6 +51,7 @@ class Needs:
     high: float | None = None
     include_tags: tuple[str, ...] = ()
     exclude_tags: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def is_steered(self) -> bool:
@@ -73,11 +73,11 @@ SLOTS: dict[str, Slot] = {
     slot.name: slot
     for slot in (
         Slot("home.top_picks", Anchor.SHOPPER),
-        Slot("home.trending", Anchor.SHOPPER, passed_over=8),
+        Slot("home.trending", Anchor.SHOPPER),
         Slot("home.recent", Anchor.RECENT),
         Slot("listing.best_sellers", Anchor.CATEGORY, is_steerable=True),
         Slot("pdp.similar", Anchor.ITEM),
-        Slot("pdp.bought_together", Anchor.ITEM, passed_over=8),
+        Slot("pdp.bought_together", Anchor.ITEM),
         Slot("cart.also_like", Anchor.CART),
         Slot("order.buy_again", Anchor.SHOPPER),
         Slot("orders.buy_again", Anchor.SHOPPER),

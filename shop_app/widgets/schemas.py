@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from werkzeug.datastructures import MultiDict
 
 MOST_TAGS = 10
+MOST_ELSEWHERE = 60
 MAX_PRICE = 1e9
 
 
@@ -35,6 +36,12 @@ class _NeedsSchema(Schema):
         load_default=list,
         validate=validate.Length(max=MOST_TAGS),
     )
+    elsewhere = fields.List(
+        fields.String(validate=validate.Length(1, 100)),
+        data_key="shown",
+        load_default=list,
+        validate=validate.Length(max=MOST_ELSEWHERE),
+    )
 
     @post_load
     def _build(self, data: dict[str, object], **_: object) -> Needs:
@@ -42,7 +49,7 @@ class _NeedsSchema(Schema):
 
 
 _SCHEMA = _NeedsSchema()
-_LISTS = ("include", "exclude")
+_LISTS = ("include", "exclude", "shown")
 
 
 def read_needs(args: "MultiDict[str, str]") -> Needs:

@@ -168,7 +168,7 @@ def fill(
         recommender.memory.keep(question, listed.answer, now, may_repeat=is_settled)
     stands_in = not shown and settings.is_on and settings.has_fallback and not needs.is_steered
     if stands_in:
-        shown = _stand_in(settings.k, slot.passed_over, visit, needs, now.date())
+        shown = _stand_in(settings.k, visit, needs, now.date())
     is_models = bool(shown) and not stands_in and listed.source == "model"
     bucket = listed.policy if is_models and listed.policy else arm.variant
     if listed.teams and is_models:
@@ -299,9 +299,9 @@ def _wanted(k: int, needs: Needs) -> int:
 
 
 def _in_view(needs: Needs, visit: Visit, anchor: Anchor) -> tuple[str, ...]:
-    """What must not be offered: the product on the page, and for a list about recent items those items themselves."""
+    """What must not be offered: products already on the page, and for a list about recent items those items themselves."""
     seen = visit.recent if anchor is Anchor.RECENT else ()
-    return (*((needs.item,) if needs.item else ()), *seen)
+    return (*((needs.item,) if needs.item else ()), *needs.elsewhere, *seen)
 
 
 def _ask(recommender: Recommender, request: RecommendRequest) -> tuple[Recommendations | None, str, str]:
@@ -349,15 +349,11 @@ def _in_time(ask: Callable[[RecommendRequest], Drawn], request: RecommendRequest
         waiting.cancel()
 
 
-def _stand_in(k: int, passed_over: int, visit: Visit, needs: Needs, today: date) -> list[ProductCard]:
-    """Best sellers, of the department when the address names one; never what is in the basket or in view.
-
-    The first `passed_over` are left to the page's other list, unless nothing else sells.
-    """
-    known = [*visit.cart, *([needs.item] if needs.item else [])]
+def _stand_in(k: int, visit: Visit, needs: Needs, today: date) -> list[ProductCard]:
+    """Best sellers, of the department when the address names one; never what is in the basket or on the page."""
+    known = [*visit.cart, *([needs.item] if needs.item else []), *needs.elsewhere]
     category = needs.category or (category_of(needs.item) if needs.item else "")
-    sellers = best_sellers(limit=k + passed_over, today=today, category_path=category, exclude=known)
-    shown = sellers[passed_over:] or sellers[:k]
+    shown = best_sellers(limit=k, today=today, category_path=category, exclude=known)
     if len(shown) == k or not category or needs.category:
         return shown
     known += [card.sku for card in shown]

@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import Page
 
+ITEMS = "cards => cards.map(card => card.dataset.itemId)"
+
 
 @pytest.mark.ticket("RS-039")
 def test_a_list_that_does_not_load_can_be_tried_again(page: Page, base_url: str) -> None:
@@ -19,6 +21,25 @@ def test_a_list_that_does_not_load_can_be_tried_again(page: Page, base_url: str)
 
     assert widget.evaluate("element => element.getBoundingClientRect().height") == height
     assert widget.locator(".card").count() == 8
+
+
+@pytest.mark.ticket("RS-078")
+@pytest.mark.parametrize("path", ["/", "/search?q=towel"])
+def test_the_lists_of_a_page_repeat_none_of_each_others_products(page: Page, base_url: str, path: str) -> None:
+    page.goto(base_url + path)
+    if path != "/":
+        page.locator("main .card a").first.click()
+        page.wait_for_url("**/products/**")
+    widgets = page.locator(".widget[data-widget-state]")
+    for number in range(widgets.count()):
+        widgets.nth(number).evaluate("widget => widget.scrollIntoView()")
+    page.wait_for_function("() => !document.querySelector('[data-widget-state=loading]')")
+
+    shown = [widgets.nth(n).locator("[data-item-id]").evaluate_all(ITEMS) for n in range(widgets.count())]
+    filled = [items for items in shown if items]
+
+    assert len(filled) >= 2
+    assert sum(map(len, filled)) == len(set().union(*filled))
 
 
 @pytest.mark.ticket("RS-040")

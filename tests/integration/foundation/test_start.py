@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,13 @@ def test_a_file_that_is_no_database_is_left_to_the_command(tmp_path: Path) -> No
     (tmp_path / "shop.sqlite3").write_text("this is not a database, only its name says so " * 40, encoding="utf-8")
 
     assert not run._is_prepared({"DATABASE_URL": f"sqlite:///{tmp_path}/shop.sqlite3"})
+
+
+def test_everything_a_shop_keeps_lies_in_its_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DATABASE_URL", "RECSYS_DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SECRET_KEY_FILE", "VAR_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+    env = run._environment(tmp_path, Namespace(host="127.0.0.1", port=8000))
+
+    kept = ("DATABASE_URL", "RECSYS_DATABASE_URL", "SECRET_KEY_FILE", "REDIS_URL")
+    assert all(str(tmp_path) in env[name] for name in kept)

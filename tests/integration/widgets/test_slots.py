@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from time import monotonic, sleep
 from typing import Any
 
@@ -125,16 +126,41 @@ def test_the_category_comes_first_when_best_sellers_stand_in_on_a_product_page(c
 
 
 @pytest.mark.ticket("RS-078")
-def test_two_lists_of_a_page_stand_in_with_different_best_sellers(app: Flask, client: FlaskClient) -> None:
+def test_what_another_list_of_the_page_shows_does_not_stand_in_again(app: Flask, client: FlaskClient) -> None:
     with app.app_context():
         for number in range(7, 15):
             a_product(f"P{number}")
         db.session.commit()
 
-    picks, trending = (ranks(client.get(f"/w/home.{widget}").text) for widget in ("top_picks", "trending"))
+    picks = ranks(client.get("/w/home.top_picks").text)
+    trending = ranks(client.get("/w/home.trending", query_string={"shown": picks}).text)
 
     assert (len(picks), len(trending)) == (8, 6)
     assert set(picks).isdisjoint(trending)
+
+
+@pytest.mark.ticket("RS-041")
+def test_what_another_list_of_the_page_shows_is_not_asked_for_again(
+    client: FlaskClient, recommender: Recommender
+) -> None:
+    recommender.items = ("P3", "P4")
+
+    client.get("/w/pdp.similar?item=P1&shown=P2&shown=P5")
+
+    assert recommender.asked[-1].constraints.exclude_item_ids == ("P1", "P2", "P5")
+
+
+def test_the_last_good_list_is_found_again_beside_other_lists_and_repeats_none_of_them(
+    client: FlaskClient, recommender: Recommender, clock: FixedClock
+) -> None:
+    recommender.items = ("P2", "P3", "P4")
+    client.get("/w/pdp.similar?item=P1&shown=P5")
+    clock.advance(timedelta(minutes=1))
+    recommender.trouble = RecsysUnavailable("down")
+
+    again = client.get("/w/pdp.similar?item=P1&shown=P3")
+
+    assert ranks(again.text) == ["P2", "P4"]
 
 
 @pytest.mark.ticket("RS-039")

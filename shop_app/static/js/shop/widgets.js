@@ -1,13 +1,29 @@
-// Widgets: fetch shortly before they are seen, offer a retry when the fetch fails, collapse empty ones out of sight.
+// Widgets: fetch shortly before they are seen, one after the other so that none repeats another's products, offer a
+// retry when the fetch fails, collapse empty ones out of sight.
 const NEAR = "500px 0px";
+const BUSY = '.widget-skeleton.htmx-request, .widget-skeleton[hx-trigger^="load"][data-widget-state="loading"]';
+const waiting = [];
 
 const near = new IntersectionObserver((entries) => {
   for (const { isIntersecting, target } of entries) {
     if (!isIntersecting) continue;
     near.unobserve(target);
-    target.dispatchEvent(new CustomEvent("near"));
+    waiting.push(target);
   }
+  fetchNext();
 }, { rootMargin: NEAR });
+
+function fetchNext() {
+  while (waiting.length && !document.querySelector(BUSY)) {
+    waiting.shift().dispatchEvent(new CustomEvent("near"));
+  }
+}
+
+// Where another list of the page stands already, say what it shows.
+function tellShown({ target, detail }) {
+  if (!target.matches?.(".widget-skeleton")) return;
+  for (const { dataset } of document.querySelectorAll(".widget [data-item-id]")) detail.parameters.append("shown", dataset.itemId);
+}
 
 // An empty widget keeps its height while it is on screen or above it, so that nothing jumps; once below the screen it goes.
 const gone = new IntersectionObserver((entries) => {
@@ -31,6 +47,7 @@ function fail(event) {
   widget.classList.add("widget-failed");
   widget.setAttribute("aria-busy", "false");
   widget.dataset.widgetState = "failed";
+  fetchNext();
 }
 
 function retry(event) {
@@ -44,5 +61,7 @@ function retry(event) {
 
 for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(name, fail);
 document.addEventListener("click", retry);
+document.addEventListener("htmx:configRequest", tellShown);
+document.addEventListener("htmx:afterSettle", fetchNext);
 document.addEventListener("htmx:load", ({ detail }) => watch(detail.elt.parentElement ?? document));
 watch(document);
