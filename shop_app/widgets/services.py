@@ -299,7 +299,7 @@ def _wanted(k: int, needs: Needs) -> int:
 
 
 def _in_view(needs: Needs, visit: Visit, anchor: Anchor) -> tuple[str, ...]:
-    """What must not be offered: products already on the page; for a list about recent items those items themselves too."""
+    """What must not be offered: products already on the page, and what a list about recent items is about."""
     seen = visit.recent if anchor is Anchor.RECENT else ()
     return (*((needs.item,) if needs.item else ()), *needs.elsewhere, *seen)
 
