@@ -7,20 +7,19 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_engine.domain import FloatArray, IntArray
+from recsys_engine.signals.batches import columns
 from recsys_engine.signals.decay import weights_at
-from recsys_engine.signals.histories import BASKET, ITEM, TS_MS, TYPE, VALUE
-from recsys_engine.signals.interactions import BASKET_LINES, basket_lines, covisit_pairs, sequence_pairs
+from recsys_engine.signals.histories import ITEM, TS_MS, TYPE, VALUE
+from recsys_engine.signals.interactions import BASKET_LINES, NewRows, basket_lines, covisit_pairs, sequence_pairs
 from recsys_engine.signals.pairs import PairCounts
-from recsys_engine.signals.state import (
-    PAIR_HALF_LIFE_MS,
-    SEQUENCE_HALF_LIFE_MS,
-    UNNAMED_ORDER_MS,
-    LiveState,
-    order_code,
-)
+from recsys_engine.signals.state import PAIR_HALF_LIFE_MS, SEQUENCE_HALF_LIFE_MS, LiveState
 
 _BUFFERED_PAIRS = 4_000_000
+_ROWS_AT_ONCE = 65_536
+"""Events whose pairs are found in one go; each takes about half a kilobyte meanwhile."""
 Weights = npt.NDArray[np.int64]
+Pairs = tuple[IntArray, IntArray, Weights]
+"""Left items, right items, weights."""
 
 
 def load_events(state: LiveState, rows: list[Any]) -> None:
@@ -28,7 +27,7 @@ def load_events(state: LiveState, rows: list[Any]) -> None:
     if not rows:
         return
     state.seq = max(state.seq, int(rows[-1][0]))
-    users, matrix = _columns(state, rows)
+    users, matrix = columns(state, rows, ticks_per_ms=1000)
     if not len(matrix):
         return
     state.histories.load(users, matrix)
@@ -39,22 +38,6 @@ def load_events(state: LiveState, rows: list[Any]) -> None:
     _load_pairs(state, users[order], matrix[order])
 
 
-def _columns(state: LiveState, rows: list[Any]) -> tuple[IntArray, FloatArray]:
-    kept = [row for row in rows if row[2] and not row[7]]
-    user_of, item_of = state.histories.index_of, state.catalog.index_of
-    users = np.fromiter((user_of(row[1]) for row in kept), np.int64, len(kept))
-    matrix = np.empty((len(kept), 5))
-    matrix[:, ITEM] = np.fromiter((item_of(row[2]) for row in kept), np.int64, len(kept))
-    matrix[:, TYPE] = np.fromiter((row[3] for row in kept), np.int64, len(kept))
-    matrix[:, VALUE] = np.fromiter((row[4] for row in kept), np.float64, len(kept))
-    ts_ms = np.fromiter((row[5] for row in kept), np.int64, len(kept)) // 1000
-    matrix[:, TS_MS] = ts_ms
-    codes: dict[str, int] = {order: order_code(order) for order in {row[6] for row in kept} if order}
-    named = np.fromiter((codes[row[6]] if row[6] else -1 for row in kept), np.int64, len(kept))
-    matrix[:, BASKET] = np.where(named >= 0, named, -(ts_ms // UNNAMED_ORDER_MS))
-    return users, matrix
-
-
 def _load_pairs(state: LiveState, users: IntArray, rows: FloatArray) -> None:
     size = state.catalog.size
     epoch_ms = state.settings.epoch_ms
@@ -62,19 +45,10 @@ def _load_pairs(state: LiveState, users: IntArray, rows: FloatArray) -> None:
     ts_ms = rows[:, TS_MS].astype(np.int64)
     pair_weights = weights_at(ts_ms, epoch_ms, PAIR_HALF_LIFE_MS)
     step_weights = weights_at(ts_ms, epoch_ms, SEQUENCE_HALF_LIFE_MS)
-    window_ms = state.settings.covisit_window_ms
 
-    visits = (
-        both_ways(items, later, earlier, pair_weights) for later, earlier in covisit_pairs(users, rows, window_ms)
-    )
-    _fill(state.covisit, (part for two in visits for part in two), size)
+    _fill(state.covisit, _visits(users, rows, pair_weights, state.settings.covisit_window_ms), size)
     state.covisit.load_totals(items, pair_weights, size)
-
-    steps = (
-        (items[earlier], items[later], step_weights[later] // lag)
-        for lag, (later, earlier) in enumerate(sequence_pairs(users, rows), 1)
-    )
-    _fill(state.sequence, steps, size)
+    _fill(state.sequence, _steps(users, rows, step_weights), size)
     state.sequence.load_totals(items, step_weights, size)
 
     lines, _, place = basket_lines(users, rows)
@@ -83,9 +57,30 @@ def _load_pairs(state: LiveState, users: IntArray, rows: FloatArray) -> None:
     state.basket.load_totals(items[lines], pair_weights[lines], size)
 
 
-def both_ways(
-    items: IntArray, later: IntArray, earlier: IntArray, weights: Weights
-) -> tuple[tuple[IntArray, IntArray, Weights], ...]:
+def _visits(users: IntArray, rows: FloatArray, weights: Weights, window_ms: int) -> Iterator[Pairs]:
+    items = rows[:, ITEM].astype(np.int64)
+    for new in _all_new(users):
+        row, earlier = covisit_pairs(rows, new, window_ms)
+        yield from both_ways(items, new.place[row], earlier, weights)
+
+
+def _steps(users: IntArray, rows: FloatArray, weights: Weights) -> Iterator[Pairs]:
+    items = rows[:, ITEM].astype(np.int64)
+    for new in _all_new(users):
+        row, earlier, lag = sequence_pairs(rows, new)
+        yield items[earlier], items[new.place[row]], weights[new.place[row]] // lag
+
+
+def _all_new(users: IntArray) -> Iterator[NewRows]:
+    """Every row of users in order, so many at a time."""
+    starts = np.flatnonzero(np.concatenate([[True], users[1:] != users[:-1]]))
+    depth = np.arange(len(users)) - np.repeat(starts, np.diff(np.append(starts, len(users))))
+    for start in range(0, len(users), _ROWS_AT_ONCE):
+        place = np.arange(start, min(start + _ROWS_AT_ONCE, len(users)))
+        yield NewRows(place, depth[place])
+
+
+def both_ways(items: IntArray, later: IntArray, earlier: IntArray, weights: Weights) -> tuple[Pairs, ...]:
     """A symmetric pair as its two directions; the later event gives the weight."""
     a, b, w = items[later], items[earlier], weights[later]
     return (a, b, w), (b, a, w)
@@ -103,7 +98,7 @@ def _in_log_order(one: IntArray, other: IntArray) -> tuple[IntArray, IntArray]:
     return np.maximum(one, other), np.minimum(one, other)
 
 
-def _fill(pairs: PairCounts, parts: Iterable[tuple[IntArray, IntArray, Weights]], size: int) -> None:
+def _fill(pairs: PairCounts, parts: Iterable[Pairs], size: int) -> None:
     keys: list[IntArray] = []
     weights: list[Weights] = []
     buffered = 0

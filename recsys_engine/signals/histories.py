@@ -76,18 +76,25 @@ class Histories:
 
     def append(self, user: int, row: tuple[int, int, int, float, int]) -> None:
         """Add one event at the end."""
-        own = self._own.get(user)
-        if own is None:
-            stored = self.rows(user)
-            matrix = np.empty((max(_FIRST_CAPACITY, 2 * len(stored)), 5))
-            matrix[: len(stored)] = stored
-            size = len(stored)
-        else:
-            matrix, size = own
-            if size == len(matrix):
-                matrix = np.concatenate([matrix, np.empty((max(_FIRST_CAPACITY, size), 5))])
+        matrix, size = self._room(user, 1)
         matrix[size] = row
         self._own[user] = (matrix, size + 1)
+
+    def extend(self, user: int, rows: FloatArray) -> None:
+        """Add some events at the end."""
+        matrix, size = self._room(user, len(rows))
+        matrix[size : size + len(rows)] = rows
+        self._own[user] = (matrix, size + len(rows))
+
+    def _room(self, user: int, count: int) -> tuple[FloatArray, int]:
+        """The user's own matrix with room for so many more rows, and how many it has."""
+        own = self._own.get(user)
+        if own is not None and own[1] + count <= len(own[0]):
+            return own
+        stored = self.rows(user)
+        matrix = np.empty((max(_FIRST_CAPACITY, 2 * len(stored), len(stored) + count), 5))
+        matrix[: len(stored)] = stored
+        return matrix, len(stored)
 
     def replace(self, user: int, rows: FloatArray) -> None:
         """Put other rows in place of a user's history."""

@@ -1,4 +1,4 @@
-"""Which item pairs an event makes: one rule in two forms, per event (live) and per log (build).
+"""Which item pairs an event makes: one rule in two forms, per event and per array of events (a batch, a whole log).
 
 All three relations look only at the same shopper's earlier events in log order:
 
@@ -7,12 +7,13 @@ All three relations look only at the same shopper's earlier events in log order:
 - basket: distinct earlier lines of the same order, both directions; lines past the 60th make no pairs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from recsys_engine.contract.entities import EventType
-from recsys_engine.domain import FloatArray, IntArray
+from recsys_engine.domain import BoolArray, FloatArray, IntArray
 from recsys_engine.signals.histories import BASKET, ITEM, TS_MS, TYPE
 
 COVISIT_LAGS = 10
@@ -70,44 +71,54 @@ def basket_partners(earlier: FloatArray, row: Row) -> list[int] | None:
     return [int(line) for line in lines]
 
 
-def covisit_pairs(users: IntArray, rows: FloatArray, window_ms: int) -> Iterator[tuple[IntArray, IntArray]]:
-    """``(later row, earlier row)`` positions of every co-visitation pair; rows sorted by user, log order within."""
-    can = rows[:, TYPE] <= PURCHASE
-    bought = rows[:, TYPE] == PURCHASE
-    for lag in range(1, COVISIT_LAGS + 1):
-        if lag >= len(rows):
-            return
-        later, earlier = slice(lag, None), slice(None, -lag)
-        keep = (users[later] == users[earlier]) & can[later] & can[earlier]
-        keep &= rows[later, ITEM] != rows[earlier, ITEM]
-        keep &= np.abs(rows[later, TS_MS] - rows[earlier, TS_MS]) <= window_ms
-        keep &= ~(bought[later] & bought[earlier] & (rows[later, BASKET] == rows[earlier, BASKET]))
-        place = np.flatnonzero(keep) + lag
-        for nearer in range(1, lag):
-            other = place - nearer
-            counted = can[other] & (np.abs(rows[place, TS_MS] - rows[other, TS_MS]) <= window_ms)
-            counted &= ~(bought[place] & bought[other] & (rows[place, BASKET] == rows[other, BASKET]))
-            place = place[~(counted & (rows[other, ITEM] == rows[place - lag, ITEM]))]
-        yield place, place - lag
+@dataclass(frozen=True, slots=True)
+class NewRows:
+    """Which rows of a matrix are new: their positions, and how many rows of the same shopper lie just before each.
+
+    The matrix holds each shopper's rows together, in log order.
+    """
+
+    place: IntArray
+    depth: IntArray
+
+    def earlier(self, lags: int) -> tuple[IntArray, BoolArray]:
+        """Positions of the rows 1, 2, … ``lags`` before each new row (lags × new rows), and whether they are theirs."""
+        lag = np.arange(1, lags + 1)[:, None]
+        is_own = lag <= self.depth
+        return np.where(is_own, self.place - lag, self.place), is_own
 
 
-def sequence_pairs(users: IntArray, rows: FloatArray) -> Iterator[tuple[IntArray, IntArray]]:
-    """``(later row, earlier row)`` positions of every sequence pair: one event apart, then two, then three."""
-    can = rows[:, TYPE] <= ADD
-    for lag in range(1, SEQUENCE_LAGS + 1):
-        if lag >= len(rows):
-            return
-        later, earlier = slice(lag, None), slice(None, -lag)
-        gap = rows[later, TS_MS] - rows[earlier, TS_MS]
-        keep = (users[later] == users[earlier]) & can[later] & can[earlier]
-        keep &= (rows[later, ITEM] != rows[earlier, ITEM]) & (gap >= 0) & (gap <= SEQUENCE_GAP_MS)
-        place = np.flatnonzero(keep) + lag
-        for nearer in range(1, lag):
-            other = place - nearer
-            gap = rows[place, TS_MS] - rows[other, TS_MS]
-            counted = can[other] & (gap >= 0) & (gap <= SEQUENCE_GAP_MS)
-            place = place[~(counted & (rows[other, ITEM] == rows[place - lag, ITEM]))]
-        yield place, place - lag
+def covisit_pairs(rows: FloatArray, new: NewRows, window_ms: int) -> tuple[IntArray, IntArray]:
+    """Every co-visitation pair of a new row: which of the new rows, and the position of the earlier one."""
+    earlier, counted = new.earlier(COVISIT_LAGS)
+    mine, theirs = rows[new.place], rows[earlier]
+    bought = (mine[:, TYPE] == PURCHASE) & (theirs[..., TYPE] == PURCHASE)
+    counted &= (mine[:, TYPE] <= PURCHASE) & (theirs[..., TYPE] <= PURCHASE)
+    counted &= np.abs(mine[:, TS_MS] - theirs[..., TS_MS]) <= window_ms
+    counted &= ~(bought & (mine[:, BASKET] == theirs[..., BASKET]))
+    counted &= mine[:, ITEM] != theirs[..., ITEM]
+    lag, row = np.nonzero(_nearest(theirs[..., ITEM], counted))
+    return row, earlier[lag, row]
+
+
+def sequence_pairs(rows: FloatArray, new: NewRows) -> tuple[IntArray, IntArray, IntArray]:
+    """Every sequence pair of a new row: which of the new rows, the position of the earlier one, and events between."""
+    earlier, counted = new.earlier(SEQUENCE_LAGS)
+    mine, theirs = rows[new.place], rows[earlier]
+    gap = mine[:, TS_MS] - theirs[..., TS_MS]
+    counted &= (mine[:, TYPE] <= ADD) & (theirs[..., TYPE] <= ADD) & (gap >= 0) & (gap <= SEQUENCE_GAP_MS)
+    counted &= mine[:, ITEM] != theirs[..., ITEM]
+    lag, row = np.nonzero(_nearest(theirs[..., ITEM], counted))
+    return row, earlier[lag, row], lag + 1
+
+
+def _nearest(items: FloatArray, counted: BoolArray) -> BoolArray:
+    """Of the same item at several lags only the nearest that counts."""
+    kept = counted.copy()
+    for lag in range(1, len(items)):
+        for nearer in range(lag):
+            kept[lag] &= ~(counted[nearer] & (items[nearer] == items[lag]))
+    return kept
 
 
 def basket_lines(users: IntArray, rows: FloatArray) -> tuple[IntArray, IntArray, IntArray]:

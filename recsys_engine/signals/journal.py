@@ -1,6 +1,7 @@
 """Which items changed since one last looked, so that a change costs its items and not the catalogue."""
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import islice
 
 KEPT = 4096
@@ -17,6 +18,11 @@ class Journal:
         """One item changed."""
         self._items.append(item)
         self.version += 1
+
+    def note_all(self, items: Sequence[int]) -> None:
+        """Some items changed."""
+        self._items.extend(items)
+        self.version += len(items)
 
     def turn(self) -> None:
         """Many items changed: whoever looks must look at all."""

@@ -92,6 +92,17 @@ class PairCounts:
         row[right] = row.get(right, 0) + weight
         self._merged.pop(left, None)
 
+    def add_many(self, left: IntArray, right: IntArray, weights: npt.NDArray[np.int64]) -> None:
+        """Add to many directed pairs."""
+        delta = self._delta
+        for one, other, weight in zip(left.tolist(), right.tolist(), weights.tolist(), strict=True):
+            row = delta.get(one)
+            if row is None:
+                row = delta[one] = {}
+            row[other] = row.get(other, 0) + weight
+        for one in set(left.tolist()):
+            self._merged.pop(one, None)
+
     def add_both(self, item: int, others: list[int], weight: int) -> None:
         """Add to the pairs of an item with each of some others, in both directions."""
         if not others:
@@ -110,12 +121,23 @@ class PairCounts:
     def add_total(self, item: int, weight: int) -> None:
         """Add to one marginal."""
         if item >= len(self.totals):
-            grown = np.zeros(max(item + 1, 2 * len(self.totals)), np.int64)
-            grown[: len(self.totals)] = self.totals
-            self.totals = grown
+            self._reserve(item + 1)
         self.totals[item] += weight
         for norms in self._norms.values():
             norms.touched.append(item)
+
+    def add_totals(self, items: IntArray, weights: npt.NDArray[np.int64]) -> None:
+        """Add to many marginals."""
+        self._reserve(int(items.max(initial=-1)) + 1)
+        np.add.at(self.totals, items, weights)
+        for norms in self._norms.values():
+            norms.touched += items.tolist()
+
+    def _reserve(self, size: int) -> None:
+        if size > len(self.totals):
+            grown = np.zeros(max(size, 2 * len(self.totals)), np.int64)
+            grown[: len(self.totals)] = self.totals
+            self.totals = grown
 
     def has_total(self, item: int) -> bool:
         """Has any event been counted for the item?"""

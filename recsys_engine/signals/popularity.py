@@ -113,7 +113,7 @@ class Popularity:
             for pace, here in self._by_pace(items[mask]):
                 shares = self._shares(type_, pace, amounts[mask][here], ts_ms[mask][here])
                 np.add.at(self.cells[0, row], items[mask][here], shares)
-        self.journal.turn()
+        self.journal.note_all(items.tolist())
 
     def _shares(
         self, type_: int, pace: float, amounts: npt.NDArray[np.int64], ts_ms: npt.NDArray[np.int64]

@@ -86,8 +86,12 @@ class LiveState:
         row = (item, event.ts_ms, event.type, event.value, basket_code(event))
         self._count(earlier, row, 1)
         self.histories.append(user, row)
+        self.note_visit(user, item, event.type, event.ts_ms)
+
+    def note_visit(self, user: int, item: int, type_: int, ts_ms: int) -> None:
+        """Keep the sessions up with one event, once they are followed."""
         if self._sessions is not None:
-            self._sessions.add(user, item, event.type, event.ts_ms)
+            self._sessions.add(user, item, type_, ts_ms)
 
     def forget_user(self, user_id: str) -> None:
         """Take back everything a user contributed; afterwards no signal differs from one that never saw them."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, insert, select
 
@@ -12,8 +12,7 @@ from recsys_engine.store.tables import events, items, operations, users
 TAIL_BATCH = 5_000
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
+class EventRow(NamedTuple):
     """One event as the signals read it. ``ts_ms`` is milliseconds since 1970."""
 
     seq: int

@@ -3,6 +3,7 @@
 import io
 import json
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 
 from recsys_engine.contract.limits import EMBEDDING_DIM
 from recsys_engine.domain import Shelf
+from recsys_engine.signals import batches
 from recsys_engine.signals.build import load_events
 from recsys_engine.signals.decay import DAY_MS, weight_at, weights_at
+from recsys_engine.signals.pairs import Norm
 from recsys_engine.signals.state import CounterSettings, LiveState
 from recsys_engine.store.log import EventRow
 
@@ -102,6 +105,44 @@ def test_a_build_and_its_tail_equal_one_stream(first, second):
         state.apply(row)
 
     assert cells(state) == cells(live(rows))
+
+
+@given(events, events, st.integers(1, 30))
+@settings(max_examples=100, deadline=None)
+def test_batches_of_any_size_equal_one_by_one(first, second, size):
+    rows = rows_of(first + second)
+    one_by_one, batched = built(rows[: len(first)]), built(rows[: len(first)])
+    one_by_one.follow_sessions()
+    batched.follow_sessions()
+
+    for row in rows[len(first) :]:
+        one_by_one.apply(row)
+    with patch.object(batches, "FEW", 0):
+        for start in range(len(first), len(rows), size):
+            batches.learn(batched, rows[start : start + size])
+
+    assert batched.seq == one_by_one.seq
+    assert cells(batched) == cells(one_by_one)
+    assert batched.sessions.contents() == one_by_one.sessions.contents()
+    assert batched.histories.user_ids == one_by_one.histories.user_ids
+    for user in range(len(batched.histories.user_ids)):
+        assert batched.histories.rows(user).tolist() == one_by_one.histories.rows(user).tolist()
+
+
+def test_a_batch_keeps_what_lists_remember_up_to_date():
+    """Rows merged and norms taken for a list before the batch must not outlive it."""
+    rows = rows_of([("ann", item, 0, 1.0, n * 1000, None, False) for n, item in enumerate("abcab" * 20)])
+    asked, fresh = live(rows[:10]), live(rows[:10])
+    norm, now_ms = Norm(5.0), EPOCH_MS + DAY_MS
+    for state in (asked, fresh):
+        if state is asked:
+            state.covisit.cosines([0, 1], np.ones(2), now_ms, norm)
+            version = state.popularity.journal.version
+        batches.learn(state, rows[10:])
+
+    for one, other in zip(*(s.covisit.cosines([0, 1], np.ones(2), now_ms, norm) for s in (asked, fresh)), strict=True):
+        assert one.tolist() == other.tolist()
+    assert asked.popularity.journal.since(version) == [0, 1, 2]
 
 
 @given(st.integers(-(10**12), 60 * DAY_MS), st.integers(60_000, 3650 * DAY_MS))
