@@ -27,7 +27,8 @@ PUBLIC = {
     "orders.answer_sandbox", "orders.webhook", "orders.index", "orders.show",
     "accounts.sign_in", "accounts.start_session", "accounts.check_code",
     "accounts.sign_up_page", "accounts.create_account", "accounts.end_session",
-    "accounts.show_wishlist", "accounts.add_wish", "accounts.remove_wish",
+    "accounts.reset_page", "accounts.ask_for_link", "accounts.open_link", "accounts.new_password_page",
+    "accounts.set_new_password", "accounts.show_wishlist", "accounts.add_wish", "accounts.remove_wish",
     "privacy.overview",
 }  # fmt: skip
 MEMBERS = {

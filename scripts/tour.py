@@ -105,6 +105,7 @@ def front(tour: Tour) -> Iterator[str]:
     for name, path in {
         "consent": "/consent",
         "sign-in": "/sign-in",
+        "forgotten-password": "/sign-in/reset",
         "sign-up": "/sign-up",
         "wishlist-empty": "/wishlist",
         "orders-empty": "/orders",

@@ -80,6 +80,25 @@ class MemberSession(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+class Letter(Base):
+    """Something to tell a member by e-mail. The shop sends none itself: an owner, or a program that sends, reads here.
+
+    One to nobody says that an address without an account asked.
+    """
+
+    __tablename__ = "letter"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("user.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(20))  # password_reset
+    link: Mapped[str] = mapped_column(String(600))  # emptied when it was used
+    written_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    user: Mapped[User | None] = relationship()
+
+
 class IdentityMerge(Base):
     """This anonymous person turned out to be that member. The first merge of an anonymous key stands."""
 

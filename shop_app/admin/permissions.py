@@ -58,6 +58,7 @@ RULES: dict[str, Rule] = {
     "admin.refund_order": Rule(Right.SERVE, is_dangerous=True),
     "admin.people": Rule(Right.SEE_PEOPLE),
     "admin.person": Rule(Right.SEE_PEOPLE),
+    "admin.letters": Rule(Right.GOVERN),
     "admin.change_role": Rule(Right.GOVERN, is_dangerous=True),
     "admin.events": Rule(Right.SEE),
     "admin.event": Rule(Right.SEE),

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, inspect, or_, select, update
 
-from shop_app.accounts.models import Address, IdentityMerge, MemberSession, User, WishlistItem
+from shop_app.accounts.models import Address, IdentityMerge, Letter, MemberSession, User, WishlistItem
 from shop_app.cart.models import Cart, CartLine
 from shop_app.core.ids import new_token
 from shop_app.experiments.models import ExperimentUnit
@@ -112,6 +112,7 @@ HOLDINGS: tuple[Holding, ...] = (
     ),
     Holding(Address, ("user_id", "full_name", "line1", "line2", "city", "postcode"), _by_user(Address.user_id)),
     Holding(MemberSession, ("user_id", "token_hash"), _by_user(MemberSession.user_id), secret=("token_hash",)),
+    Holding(Letter, ("user_id", "link"), _by_user(Letter.user_id), secret=("link",)),
     Holding(
         User, ("key", "email", "name", "password_hash", "totp_secret", "preferred_categories"), _by_user(User.id),
         secret=("password_hash", "totp_secret", "totp_last_step", "session_epoch"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, delete, func, select
 
-from shop_app.accounts.models import MemberSession
+from shop_app.accounts.models import Letter, MemberSession
 from shop_app.cart.models import Cart, CartLine
 from shop_app.extensions import Base, db
 from shop_app.orders.models import PaymentAttempt, PaymentNotice
@@ -48,6 +48,8 @@ def windows() -> tuple[Window, ...]:
         Window("lines of closed baskets", CartLine, CartLine.added_at, timedelta(days=30), in_closed_baskets),
         # Longer than the cookie lives.
         Window("sign-ins", MemberSession, MemberSession.seen_at, timedelta(days=200)),
+        # Their links work for half an hour; the rest is for owners to see that one was written.
+        Window("letters", Letter, Letter.written_at, timedelta(days=2)),
         Window("finished erasures", Erasure, Erasure.asked_at, timedelta(days=400), is_done),
     )
 

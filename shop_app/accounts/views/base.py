@@ -25,6 +25,7 @@ KEPT_AT_SIGN_IN = ("consent", "visit", "recent", "orders")
 """What of the anonymous session is the member's too; everything else of it ends."""
 KNOWN_BROWSER = "known_browser"
 """The cookie that tells an account's own browser from a stranger who guesses passwords."""
+_KNOWN_BROWSER_SALT = "known-browser"
 KNOWN_BROWSER_AGE_S = 180 * 24 * 3600
 _BROWSERS = ("Edg", "OPR", "Firefox", "Chrome", "Safari")
 _SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux")
@@ -106,7 +107,7 @@ def email_digest(email: str) -> str:
 def is_known_browser(email: str) -> str:
     """The browser's own nonce when it has signed in to this account before, else empty."""
     try:
-        digest, nonce = _signer().loads(cookie(KNOWN_BROWSER) or "")
+        digest, nonce = signer(_KNOWN_BROWSER_SALT).loads(cookie(KNOWN_BROWSER) or "")
     except (BadSignature, ValueError, TypeError):
         return ""
     return str(nonce) if digest == email_digest(email) else ""
@@ -114,10 +115,11 @@ def is_known_browser(email: str) -> str:
 
 def known_browser_cookie(email: str) -> str:
     """The value that makes this browser known to the account."""
-    signed: str = _signer().dumps([email_digest(email), is_known_browser(email) or new_token()])
+    signed: str = signer(_KNOWN_BROWSER_SALT).dumps([email_digest(email), is_known_browser(email) or new_token()])
     return signed
 
 
-def _signer() -> URLSafeSerializer:
+def signer(salt: str) -> URLSafeSerializer:
+    """Signs with the secret, one salt a purpose; what the previous secret signed is still good."""
     keys = [key for key in (settings().secret_key_previous, settings().secret_key) if key]
-    return URLSafeSerializer(keys, salt="known-browser")
+    return URLSafeSerializer(keys, salt=salt)

@@ -3,8 +3,9 @@
 from typing import Any
 
 from sqlalchemy import Select, func, or_, select
+from sqlalchemy.orm import joinedload
 
-from shop_app.accounts.models import User
+from shop_app.accounts.models import Letter, User
 from shop_app.admin.paging import PAGE_SIZE, Listing
 from shop_app.core.errors import NotFound
 from shop_app.extensions import db
@@ -33,6 +34,14 @@ def person(user_id: int) -> User:
     if found is None:
         raise NotFound("There is no such member.")
     return found
+
+
+def letters(page: int) -> Listing[Letter]:
+    """What was written to members, and to nobody, newest first."""
+    total = db.session.scalar(select(func.count(Letter.id))) or 0
+    query = select(Letter).options(joinedload(Letter.user)).order_by(Letter.id.desc())
+    rows = db.session.scalars(query.limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)).all()
+    return Listing(rows, total, page)
 
 
 def orders_of(user: User) -> list[Order]:

@@ -76,7 +76,7 @@ NAVIGATION: tuple[tuple[str, tuple[NavLink, ...]], ...] = (
         "Serve",
         (
             NavLink("admin.orders", "Orders", ("admin.order",)),
-            NavLink("admin.people", "Members", ("admin.person",)),
+            NavLink("admin.people", "Members", ("admin.person", "admin.letters")),
         ),
     ),
     (

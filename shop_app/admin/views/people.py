@@ -28,6 +28,15 @@ def people() -> str:
     return page("admin/people.html", listing=listing, text=text, role=role, roles=ROLES)
 
 
+@bp.get("/letters")
+def letters() -> str:
+    """What was written to members. A link in a letter opens an account, so only owners see this page."""
+    with unit_of_work(db.session):
+        shown = len(found.letters(page_number(request.args)).rows)
+        audit(actor=actor(), action="letters.listed", subject="letters", after={"shown": shown}, now=now())
+    return page("admin/letters.html", listing=found.letters(page_number(request.args)), now=now())
+
+
 @bp.get("/members/<int:user_id>")
 def person(user_id: int) -> str:
     """One member: who they are, what they agreed to, what they did."""

@@ -13,7 +13,7 @@ PAGES = (
     "/admin/slots", "/admin/slots/home.top_picks", "/admin/event-types", "/admin/rules", "/admin/experiments", "/admin/experiments/new",
     "/admin/live", "/admin/guardrails", "/admin/regrets", "/admin/flags", "/admin/overrides", "/admin/segments", "/admin/profiles/new", "/admin/ranking",
     "/admin/policies", "/admin/policies/new", "/admin/bandits", "/admin/similarity", "/admin/funnel?by=audience",
-    "/admin/orders", "/admin/members", "/admin/alerts", "/admin/delivery", "/admin/differences", "/admin/dead-letters", "/admin/audit",
+    "/admin/orders", "/admin/members", "/admin/letters", "/admin/alerts", "/admin/delivery", "/admin/differences", "/admin/dead-letters", "/admin/audit",
 )  # fmt: skip
 PARTS = 5
 """Into so many tests the pages are dealt, so that none takes long."""

@@ -1,11 +1,14 @@
 """A member's journeys: signed in, with a history, buying again."""
 
+import secrets
+
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from shop_app.catalog.demo.logins import LOGINS
 from tests.e2e.pages.qa import Qa
 from tests.e2e.pages.shop import Visit
+from tests.e2e.pages.staff import Staff
 
 MEMBER = LOGINS[0]
 
@@ -70,3 +73,38 @@ def test_signing_in_takes_the_basket_along(visit: Visit, qa: Qa) -> None:
     expect(visit.page.get_by_role("heading", name=title)).to_be_visible()
     keys = {event["user_id"] for event in qa.arrived()}
     assert {key[:2] for key in keys} == {"u_"}
+
+
+@pytest.mark.ticket("RS-074")
+def test_a_forgotten_password_is_replaced_by_the_link_in_the_letter(
+    page: Page, browser: Browser, base_url: str
+) -> None:
+    email = f"forgetful-{secrets.token_hex(4)}@example.org"
+    page.goto("/sign-up")
+    page.get_by_label("Name").fill("Ada Byron")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password", exact=True).fill("maple-kettle-otter")
+    page.locator("main").get_by_role("button", name="Make").click()
+    page.goto("/account")
+    page.get_by_role("button", name="Sign out").first.click()
+
+    page.goto("/sign-in")
+    page.get_by_role("link", name="Forgotten your password?").click()
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_role("button", name="Send me a link").click()
+    expect(page.get_by_text("a link is on its way")).to_be_visible()
+    staff = Staff(browser, base_url)
+    staff.page.goto("/admin/letters")
+    link = staff.page.locator("tr").filter(has_text=email).locator("td").last.inner_text()
+    staff.context.close()
+    page.goto(link)
+    assert "token" not in page.url
+    page.get_by_label("New password").fill("otter-kettle-maple")
+    page.get_by_role("button", name="Change the password").click()
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password", exact=True).fill("otter-kettle-maple")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", level=1)).not_to_have_text("Sign in")
+
+    page.goto(link)
+    expect(page.get_by_text("used already, or is older than 30 minutes")).to_be_visible()
