@@ -141,7 +141,7 @@ def _guardrails(form: Mapping[str, str], problems: Problems) -> list[Guardrail]:
     for name in METRICS:
         margin = _number(form, f"margin_{name}", problems, is_needed=False)
         if margin is not None:
-            found.append(Guardrail(name, margin=margin / 100))
+            found.append(Guardrail(name, METRICS[name].direction, margin / 100))
     return found
 
 

@@ -1,4 +1,4 @@
-"""What lists must not do to people: send them to what is sold out, sell what comes back, be empty or slow.
+"""What lists must not do to people: send them to what is sold out, sell what comes back, be empty, slow or unwelcome.
 
 Clicks on sold-out products are judged by the stock at the moment the job counts them, within half a minute of the
 click. Returns are credited order lines whose order was refunded.
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import case, func, select
+from sqlalchemy import ColumnElement, case, func, select
 
 from shop_app.analytics.alerts import Finding
 from shop_app.analytics.intervals import Estimate, wilson
@@ -24,13 +24,13 @@ from shop_app.orders.models import Order, OrderLine
 from shop_app.recsys.queries import Summary, answers, answers_over_time, summary
 from shop_app.site_settings.services import keep
 from shop_app.site_settings.stored import stored_settings
-from shop_app.tracking.models import ConsentRecord, TrackedEvent
+from shop_app.tracking.models import Complaint, ConsentRecord, TrackedEvent
 from shop_app.tracking.services import record_regrets
 
 MARK = "guard_mark"
 """The setting that says up to which event clicks were judged."""
 CLICKS_AT_ONCE = 2000
-LIMITS = {"sold_out": 0.02, "returned": 0.15, "empty": 0.05}
+LIMITS = {"sold_out": 0.02, "returned": 0.15, "empty": 0.05, "complained": 0.01}
 """Shares above which somebody should look."""
 FEWEST = 50
 """Clicks, lines or answers of two days below which a share says nothing."""
@@ -38,6 +38,7 @@ ADVICE = {
     "sold_out": "Does stock reach Recsys (delivery, differences)? A list is older than the stock of its products.",
     "returned": "Look at the products behind these lines: wrong pictures or texts sell once.",
     "empty": "Ask “Why this list?” for this slot. Rules, limits or steering may leave nothing; a fallback would help.",
+    "complained": "Open “Why this list?” for this slot and look at what people were shown; then at its newest changes.",
 }
 
 Slot = tuple[str, str]
@@ -53,6 +54,11 @@ class GuardRow:
     lines: int
     returned_lines: int
     answers: Summary
+    complaints: int = 0
+
+    @property
+    def complained(self) -> Estimate:
+        return wilson(self.complaints, max(self.answers.answers, self.complaints))
 
     @property
     def sold_out(self) -> Estimate:
@@ -98,8 +104,8 @@ def guardrails(period: Period) -> list[GuardRow]:
     """Every list that was clicked, sold something or was asked for, most clicks first."""
     clicks = {(row.key[0], row.key[1]): row.clicks for row in funnel(period, ("surface", "widget"))}
     sold_out, lines = _sold_out(period), _returns(period)
-    asked = answers(period.start, period.end)
-    slots = {*clicks, *sold_out, *lines, *(_slot(row.slot) for row in asked)}
+    asked, complaints = answers(period.start, period.end), _complaints(period)
+    slots = {*clicks, *sold_out, *lines, *complaints, *(_slot(row.slot) for row in asked)}
     rows = [
         GuardRow(
             slot,
@@ -107,6 +113,7 @@ def guardrails(period: Period) -> list[GuardRow]:
             sold_out.get(slot, 0),
             *lines.get(slot, (0, 0)),
             summary([row for row in asked if _slot(row.slot) == slot]),
+            complaints.get(slot, 0),
         )
         for slot in slots
         if slot[1]
@@ -115,17 +122,16 @@ def guardrails(period: Period) -> list[GuardRow]:
 
 
 def by_day(period: Period) -> Mapping[str, Mapping[date, float]]:
-    """The shares of all lists together, for every day that has any: sold_out, returned, empty."""
+    """The shares of all lists together, for every day that has any: sold_out, returned, empty, complained."""
     clicks = {day: row.clicks for day, row in daily(period).items()}
-    sold_out = _sold_out_on(period)
-    empty: dict[date, tuple[int, int]] = {}
-    for moment, found in answers_over_time(period.start, period.end):
-        part, whole = empty.get(moment.date(), (0, 0))
-        empty[moment.date()] = (part + found.empty, whole + found.answers)
+    sold_out, complaints = _sold_out_on(period), _complaints_on(period)
+    answered = answers_over_time(period.start, period.end, "day")
+    empty = {began.date(): (found.empty, found.answers) for began, found in answered}
     sums: dict[str, dict[date, tuple[int, int]]] = {
         "sold_out": {day: (sold_out.get(day, 0), number) for day, number in clicks.items()},
         "returned": _returns_by_day(period),
         "empty": empty,
+        "complained": {day: (complaints.get(day, 0), whole) for day, (_, whole) in empty.items()},
     }
     return {
         name: {day: min(part / whole, 1.0) for day, (part, whole) in days.items() if whole}
@@ -134,7 +140,7 @@ def by_day(period: Period) -> Mapping[str, Mapping[date, float]]:
 
 
 def consent_taken_back(period: Period) -> int:
-    """People who had agreed to personalisation and no longer do: the only complaint the shop has a button for."""
+    """People who had agreed to personalisation and no longer do."""
     newer = select(ConsentRecord).where(
         ConsentRecord.decided_at >= period.start,
         ConsentRecord.decided_at < period.end,
@@ -154,6 +160,7 @@ def guardrail_findings(now: datetime) -> list[Finding]:
             ("sold_out", row.sold_out, row.clicks, "of its clicks go to sold-out products"),
             ("returned", row.returned, row.lines, "of its order lines come back"),
             ("empty", row.empty, row.answers.answers, "of its answers are empty"),
+            ("complained", row.complained, row.answers.answers, "of its answers are said to be not for people"),
         )
         for name, share, of, what in measured:
             if of >= FEWEST and share.low is not None and share.low > LIMITS[name]:
@@ -161,6 +168,20 @@ def guardrail_findings(now: datetime) -> list[Finding]:
                 title = f"{where}: {share.value or 0:.1%} {what}"
                 found.append(Finding("guardrail", f"{where}:{name}", "ticket", title, ADVICE[name], {"of": of}))
     return found
+
+
+def _complaints(period: Period) -> dict[Slot, int]:
+    query = select(Complaint.surface, Complaint.widget, func.count()).where(*_heard(period))
+    rows = db.session.execute(query.group_by(Complaint.surface, Complaint.widget))
+    return {(surface, widget): int(number) for surface, widget, number in rows}
+
+
+def _complaints_on(period: Period) -> Counter[date]:
+    return Counter(at.date() for at in db.session.scalars(select(Complaint.at).where(*_heard(period))))
+
+
+def _heard(period: Period) -> "list[ColumnElement[bool]]":
+    return [Complaint.at >= period.start, Complaint.at < period.end, Complaint.is_qa.is_(False)]
 
 
 def _sold_out(period: Period) -> dict[Slot, int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shop_app.experiments.guardrails import Direction
 from shop_app.experiments.statistics import moments
 from shop_app.experiments.statistics.variance import winsorise
 
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric by name; `definition` is shown beside the number, `unit` says what one unit of it is."""
+    """A metric by name; `definition` is shown beside the number, `unit` says what one unit of it is.
+
+    One that is `is_guardrail_only` is too rare to be what an experiment is for.
+    """
 
     name: str
     title: str
     definition: str
     unit: str
+    direction: Direction = Direction.HIGHER_IS_BETTER
+    is_guardrail_only: bool = False
 
 
 METRICS = {
@@ -37,6 +43,14 @@ METRICS = {
         Metric("conversion", "Conversion", "shoppers who bought anything / shoppers exposed", "share"),
         Metric(
             "revenue", "Revenue per shopper", "paid for lines since exposure, cut at the registered cap", "minor units"
+        ),
+        Metric(
+            "complaints",
+            "Complaints",
+            "shoppers who said of the slot's list that it is not for them / shoppers exposed",
+            "share",
+            Direction.LOWER_IS_BETTER,
+            is_guardrail_only=True,
         ),
     )
 }
@@ -60,6 +74,8 @@ def _moments(metric: str, units: Sequence[UnitSums], cap_minor: int) -> Moments:
         return moments.of_proportion(sum(unit.adds > 0 for unit in units), len(units))
     if metric == "conversion":
         return moments.of_proportion(sum(unit.orders > 0 for unit in units), len(units))
+    if metric == "complaints":
+        return moments.of_proportion(sum(unit.complaints > 0 for unit in units), len(units))
     return moments.of_values(revenue(units, cap_minor))
 
 

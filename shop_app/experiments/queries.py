@@ -16,7 +16,7 @@ from shop_app.experiments.interleaving import Team, credited
 from shop_app.experiments.models import Experiment, ExperimentUnit
 from shop_app.extensions import db
 from shop_app.site_settings.kept import Kept
-from shop_app.tracking.models import TrackedEvent
+from shop_app.tracking.models import Complaint, TrackedEvent
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,8 +48,8 @@ class Assignment:
 class UnitSums:
     """One exposed shopper's events since the first exposure and in the pre-period. Money in minor units.
 
-    `impressions`, `clicks` are of the experiment's slot; `adds`, `orders` (purchased lines), `revenue` of the whole
-    shop.
+    `impressions`, `clicks`, `complaints` are of the experiment's slot; `adds`, `orders` (purchased lines), `revenue` of
+    the whole shop.
     """
 
     variant: str
@@ -63,6 +63,7 @@ class UnitSums:
     revenue: int
     revenue_before: int
     clicks_before: int
+    complaints: int = 0
 
 
 def experiment_by_key(key: str) -> Experiment:
@@ -170,7 +171,22 @@ def unit_sums(experiment: Experiment) -> list[UnitSums]:
         .having(func.max(case((ExperimentUnit.is_mixed, 1), else_=0)) == 0)
         .order_by(ExperimentUnit.unit)
     )
-    return [_unit(row) for row in db.session.execute(statement)]
+    complaints = _complaints(experiment)
+    return [_unit(row, complaints.get(row[0], 0)) for row in db.session.execute(statement)]
+
+
+def _complaints(experiment: Experiment) -> dict[str, int]:
+    """How often each unit said of the slot's list, since its exposure, that it is not for it; without the silent."""
+    surface, _, widget = experiment.slot.partition(".")
+    until = [Complaint.at <= experiment.ended_at] if experiment.ended_at else []
+    statement = (
+        select(ExperimentUnit.unit, func.count(Complaint.id))
+        .join(Complaint, Complaint.shopper_key == ExperimentUnit.shopper_key)
+        .where(ExperimentUnit.experiment_id == experiment.id, Complaint.at >= ExperimentUnit.exposed_at, *until)
+        .where(Complaint.surface == surface, Complaint.widget == widget, Complaint.is_qa.is_(False))
+        .group_by(ExperimentUnit.unit)
+    )
+    return {unit: number for unit, number in db.session.execute(statement)}  # noqa: C416 - rows unpack, dict() does not type
 
 
 def interleaved_credits(experiment: Experiment) -> list[tuple[int, int]]:
@@ -267,10 +283,11 @@ def _sums(slot: str) -> list[ColumnElement[Any]]:
     ]
 
 
-def _unit(row: Row[Any]) -> UnitSums:
+def _unit(row: Row[Any], complaints: int) -> UnitSums:
     values = tuple(row)
-    variant, device, landing, exposed_at, *sums = values[1:]
-    return UnitSums(variant, device, landing, exposed_at.date().isoformat(), *(round(value) for value in sums))
+    place = (values[1], values[2], values[3], values[4].date().isoformat())
+    numbers = (*(round(value) for value in values[5:]), complaints)
+    return UnitSums(*place, *numbers)
 
 
 def _changes(experiment: Experiment, variant: str) -> dict[str, Any]:

@@ -223,18 +223,18 @@ def _collect(experiment: Experiment, limit: int, *, is_shown: bool) -> int:
         return 0
     experiment.last_event_id = seen[-1].id
     split = split_of(experiment)
-    exposed = [
-        (event, variant)
-        for event in seen
+    exposed = {
+        event.shopper_key: (event, variant)
+        for event in reversed(seen)
         if not (event.is_bot or event.is_qa)
         and experiment.started_at is not None
         and event.occurred_at >= experiment.started_at
         and (variant := _shown_variant(experiment, split, event, is_shown=is_shown)) is not None
-    ]
+    }
     if not exposed:
         return 0
-    landings = _landings([event for event, _ in exposed])
-    rows = [_unit_row(experiment, event, variant, landings) for event, variant in exposed]
+    landings = _landings([event for event, _ in exposed.values()])
+    rows = [_unit_row(experiment, event, variant, landings) for event, variant in exposed.values()]
     keys = [ExperimentUnit.experiment_id, ExperimentUnit.shopper_key]
     statement = insert_into(ExperimentUnit).values(rows).on_conflict_do_nothing(index_elements=keys)
     return len(db.session.scalars(statement.returning(ExperimentUnit.shopper_key)).all())
@@ -308,8 +308,10 @@ def _check(plan: ExperimentPlan) -> None:
     problems: dict[str, list[str]] = {}
     metrics = [plan.primary_metric, *plan.secondary_metrics, *(guardrail.metric for guardrail in plan.guardrails)]
     unknown = sorted(set(metrics) - set(METRICS))
-    if unknown:
-        problems["metrics"] = [f"unknown: {', '.join(unknown)}"]
+    rare = [name for name in metrics[: 1 + len(plan.secondary_metrics)] if name not in unknown]
+    rare = [name for name in rare if METRICS[name].is_guardrail_only]
+    if unknown or rare:
+        problems["metrics"] = [f"unknown, or good as a guardrail only: {', '.join((*unknown, *rare))}"]
     if not all(re.fullmatch(LABEL, name) for name in (plan.key, *(v.name for v in plan.variants))):
         problems["key"] = ["keys and variant names: small letters, digits, dot, dash, underscore, at most 40"]
     if plan.slot not in SLOTS:

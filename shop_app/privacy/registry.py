@@ -16,7 +16,7 @@ from shop_app.experiments.models import ExperimentUnit
 from shop_app.extensions import Base, db
 from shop_app.orders.models import ERASED_EMAIL, Order, PaymentAttempt
 from shop_app.outbox.models import ChangedEntity
-from shop_app.tracking.models import ConsentRecord, TrackedEvent
+from shop_app.tracking.models import Complaint, ConsentRecord, TrackedEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,10 @@ HOLDINGS: tuple[Holding, ...] = (
     Holding(TrackedEvent, ("shopper_key", "session_id", "meta"), _by_key(TrackedEvent.shopper_key)),
     Holding(ConsentRecord, ("shopper_key",), _by_key(ConsentRecord.shopper_key)),
     Holding(ExperimentUnit, ("shopper_key", "unit"), _by_key(ExperimentUnit.shopper_key)),
+    Holding(
+        Complaint, ("shopper_key",), _by_key(Complaint.shopper_key),
+        replace=lambda: {"shopper_key": None, "request_id": None},
+    ),
     Holding(CartLine, (), lambda person: CartLine.cart_id.in_(_carts(person))),
     Holding(
         PaymentAttempt, ("shopper_key", "checkout", "key"), _by_key(PaymentAttempt.shopper_key),

@@ -12,7 +12,7 @@ from shop_app.cart.models import Cart, CartLine
 from shop_app.extensions import Base, db
 from shop_app.orders.models import PaymentAttempt, PaymentNotice
 from shop_app.privacy.models import Erasure
-from shop_app.tracking.models import TrackedEvent
+from shop_app.tracking.models import Complaint, TrackedEvent
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import InstrumentedAttribute
@@ -42,6 +42,7 @@ def windows() -> tuple[Window, ...]:
     return (
         # A year and a month: last season can be compared with this one.
         Window("browsing events", TrackedEvent, TrackedEvent.received_at, timedelta(days=400), browsing),
+        Window("reported lists", Complaint, Complaint.at, timedelta(days=400)),
         Window("dead letters", TrackedEvent, TrackedEvent.received_at, QUARTER, TrackedEvent.delivery == "dead"),
         Window("failed payments", PaymentAttempt, PaymentAttempt.updated_at, QUARTER, failed),
         Window("payment notices", PaymentNotice, PaymentNotice.received_at, QUARTER),

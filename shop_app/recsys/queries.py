@@ -2,13 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from shop_app.extensions import db
 from shop_app.recsys.models import BOUNDS_MS, AnswerMinute, CallMinute
+
+STEPS = {
+    "minute": ("%Y-%m-%dT%H:%M", 'YYYY-MM-DD"T"HH24:MI'),
+    "hour": ("%Y-%m-%dT%H:00", 'YYYY-MM-DD"T"HH24:00'),
+    "day": ("%Y-%m-%dT00:00", 'YYYY-MM-DD"T"00:00'),
+}
+"""How SQLite and PostgreSQL write the beginning of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +95,23 @@ def calls(since: datetime, until: datetime) -> list[Calls]:
     return [Calls(*row) for row in _sums(CallMinute, CallMinute.place, since, until)]
 
 
-def answers_over_time(since: datetime, until: datetime) -> list[tuple[datetime, Summary]]:
-    """A summary of all slots for each minute (hour, where minutes are no longer kept) that had answers, in order."""
+def answers_over_time(since: datetime, until: datetime, step: str = "minute") -> list[tuple[datetime, Summary]]:
+    """A summary of all slots for each minute, hour or day (UTC) that had answers, in order; where minutes are no longer
+    kept they are hours.
+    """
+    began = _beginning(AnswerMinute.minute, step)
+    place = [began, AnswerMinute.source, AnswerMinute.reason]
     found: dict[datetime, list[Answers]] = {}
-    for moment, *row in _sums(AnswerMinute, ("minute", "source", "reason"), since, until):
-        found.setdefault(moment, []).append(_answers("", *row))
+    for moment, *row in _sums_by(AnswerMinute, place, since, until):
+        found.setdefault(datetime.fromisoformat(moment).replace(tzinfo=UTC), []).append(_answers("", *row))
     return [(moment, summary(rows)) for moment, rows in found.items()]
+
+
+def _beginning(moment: Any, step: str) -> ColumnElement[str]:
+    """`2026-03-02T10:07` in UTC, with nought for what is smaller than a step, on SQLite and PostgreSQL."""
+    if db.engine.dialect.name == "postgresql":
+        return func.to_char(func.timezone("UTC", moment), STEPS[step][1])
+    return func.strftime(STEPS[step][0], moment)
 
 
 def summary(rows: Sequence[Answers]) -> Summary:
@@ -121,7 +139,13 @@ def summary(rows: Sequence[Answers]) -> Summary:
 def _sums(
     model: type[AnswerMinute] | type[CallMinute], place: Sequence[str], since: datetime, until: datetime
 ) -> list[Any]:
-    columns = [getattr(model, name) for name in place]
+    return _sums_by(model, [getattr(model, name) for name in place], since, until)
+
+
+def _sums_by(
+    model: type[AnswerMinute] | type[CallMinute], columns: Sequence[Any], since: datetime, until: datetime
+) -> list[Any]:
     query = select(*columns, *(func.sum(getattr(model, name)) for name in model.sums))
     query = query.where(model.minute >= since, model.minute < until).group_by(*columns).order_by(*columns)
-    return [(*row[: len(place)], *(int(value) for value in row[len(place) :])) for row in db.session.execute(query)]
+    names = len(columns)
+    return [(*row[:names], *(int(value) for value in row[names:])) for row in db.session.execute(query)]

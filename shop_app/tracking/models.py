@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, String, text
+from sqlalchemy import JSON, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shop_app.extensions import Base, UtcDateTime
@@ -78,6 +78,27 @@ class ConsentRecord(Base):
     text_version: Mapped[str] = mapped_column(String(20))
     text_hash: Mapped[str] = mapped_column(String(64))
     decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Complaint(Base):
+    """Somebody said of a list that it is not for them: of each answer of the recommender once, if named.
+
+    `request_id` is empty when no recommender chose the list; `shopper_key` when the person did not agree to be counted.
+    """
+
+    __tablename__ = "complaint"
+    __table_args__ = (
+        UniqueConstraint("request_id", "shopper_key"),  # one answer may be shown to several people
+        Index("ix_complaint_place", "at", "surface", "widget"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    surface: Mapped[str] = mapped_column(String(60))
+    widget: Mapped[str] = mapped_column(String(60))
+    request_id: Mapped[str | None] = mapped_column(String(80))
+    shopper_key: Mapped[str | None] = mapped_column(String(40), index=True)
+    is_qa: Mapped[bool] = mapped_column(default=False)
 
 
 class Tombstone(Base):

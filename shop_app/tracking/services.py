@@ -11,9 +11,9 @@ from shop_app.core.events import EventKind, Regret
 from shop_app.core.ids import new_anonymous_key
 from shop_app.core.redaction import scrub
 from shop_app.core.shopper import Shopper
-from shop_app.extensions import db
+from shop_app.extensions import db, insert_into
 from shop_app.tracking.log_rows import Row, Shared, insert_new
-from shop_app.tracking.models import TrackedEvent
+from shop_app.tracking.models import Complaint, TrackedEvent
 
 BROWSER_PREFIX = "b_"
 """Browsers choose the rest of the id, so they can never take the id of an order's event."""
@@ -98,6 +98,20 @@ def record_regrets(events: Sequence[TrackedEvent], why: Regret, now: datetime) -
         )
         for event in events
     )
+
+
+def record_complaint(place: tuple[str, str], request_id: str, shopper: Shopper, now: datetime) -> bool:
+    """Write down that this list (surface, widget) is not for this shopper; False when they had said so before.
+
+    Robots are not heard. Who did not agree to be counted stays unnamed.
+    """
+    if shopper.is_bot:
+        return False
+    key = str(_person(shopper)["shopper_key"]) if shopper.consent.is_given else None
+    values = {"at": now, "surface": place[0], "widget": place[1], "shopper_key": key, "is_qa": shopper.is_qa}
+    statement = insert_into(Complaint).values(**values, request_id=request_id or None)
+    added = statement.on_conflict_do_nothing(index_elements=["request_id", "shopper_key"]).returning(Complaint.id)
+    return db.session.scalar(added) is not None
 
 
 def record_browser_events(

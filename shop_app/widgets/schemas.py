@@ -1,5 +1,6 @@
 """Reading what a widget's address says."""
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,13 @@ if TYPE_CHECKING:
 
 MOST_TAGS = 10
 MOST_ELSEWHERE = 60
+REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 MAX_PRICE = 1e9
+
+
+def read_request_id(text: str) -> str:
+    """The recommender's answer a form speaks of; empty for none, and for what cannot be one."""
+    return text if REQUEST_ID.fullmatch(text) else ""
 
 
 class _NeedsSchema(Schema):

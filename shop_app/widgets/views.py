@@ -4,22 +4,36 @@ from dataclasses import replace
 from functools import lru_cache
 from time import perf_counter, thread_time
 
-from flask import Blueprint, Response, current_app, make_response, render_template, request
+from flask import (
+    Blueprint,
+    Response,
+    current_app,
+    flash,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from markupsafe import Markup, escape
+from werkzeug.wrappers import Response as BaseResponse
 
 from shop_app.catalog.queries import ProductCard
 from shop_app.catalog.recent import recent_skus
 from shop_app.core.errors import InvalidInput, NotFound
+from shop_app.core.unit_of_work import unit_of_work
 from shop_app.experiments.bandits import active_bandit
 from shop_app.experiments.queries import Assignment, assignment
+from shop_app.extensions import db, limiter
 from shop_app.site_settings.defaults import SlotSettings
 from shop_app.site_settings.flags import Flag, is_on
 from shop_app.site_settings.queries import shown_slot
 from shop_app.site_settings.stored import engine_settings
 from shop_app.tracking.identity import current_shopper
+from shop_app.tracking.services import record_complaint
 from shop_app.widgets.queries import cart_and_pulse, cart_item_ids
 from shop_app.widgets.registry import SLOTS, Needs
-from shop_app.widgets.schemas import read_needs
+from shop_app.widgets.schemas import read_needs, read_request_id
 from shop_app.widgets.services import Arm, Recommender, Rival, Visit, Widget, fill
 
 bp = Blueprint("widgets", __name__)
@@ -28,6 +42,8 @@ PAGE_K = 24
 """Cards on a list's own page."""
 CARDS_KEPT = 5000
 """Drawn cards held in memory, about 1 kB each."""
+COMPLAINTS = "30 per hour"
+"""How often one address may say that a list is not for it."""
 RANK, REQUEST_ID = "\x02rank\x03", "\x02request\x03"
 """What stands in a drawn card for the two things that differ from answer to answer; no product text holds them."""
 
@@ -44,6 +60,33 @@ def slot(slot: str) -> Response:
 def page(slot: str) -> str:
     """The list of a slot as a page."""
     return _answered("widgets/page.html", slot, k=PAGE_K)
+
+
+@bp.post("/w/<slot>/complaints")
+@limiter.limit(COMPLAINTS)
+def complain_in_place(slot: str) -> str:
+    """Take "Not for me", said where the list stands: the button's place says thank you."""
+    _complain(slot)
+    return render_template("widgets/_thanks.html")
+
+
+@bp.post("/recommendations/<slot>/complaints")
+@limiter.limit(COMPLAINTS)
+def complain(slot: str) -> BaseResponse:
+    """The same on the list's own page."""
+    _complain(slot)
+    flash("Thank you. What is not for you is counted, and somebody looks at it.", "good")
+    query = f"?{request.query_string.decode()}" if request.query_string else ""
+    return redirect(url_for("widgets.page", slot=slot) + query, 303)
+
+
+def _complain(name: str) -> None:
+    if name not in SLOTS:
+        raise NotFound("There is no such list.")
+    place = (SLOTS[name].surface, SLOTS[name].widget)
+    answer, now = read_request_id(request.form.get("request_id", "")), current_app.extensions["clock"].now()
+    with unit_of_work(db.session):
+        record_complaint(place, answer, current_shopper(), now)
 
 
 def _answered(template: str, slot: str, *, k: int = 0, in_place: bool = False) -> str:

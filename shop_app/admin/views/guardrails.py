@@ -12,6 +12,7 @@ TITLES = {
     "sold_out": ("Clicks on sold-out products", 3),
     "returned": ("Lines that came back", 4),
     "empty": ("Empty answers", 2),
+    "complained": ("Answers said to be not for people", 5),
 }
 DEFINITIONS = {
     "Sold-out clicks": "Clicks from a list on a product without stock, by the stock within half a minute of the click.",
@@ -19,8 +20,10 @@ DEFINITIONS = {
     "Empty": "Answers that had no card to show, of all answers.",
     "Fallback": "Answers made of best sellers or an earlier list, because the recommender did not answer in time.",
     "95 of 100": "The time within which 95 of 100 answers were ready.",
+    "Not for me": "How often people said so of the list with its button, against all answers; each once an answer.",
     "Consent taken back": "People who had agreed to personalisation and changed their mind.",
-    "Limits": "Sold-out clicks 2 %, returns 15 %, empty 5 %. Beyond: marked, and an alert unless it may be chance.",
+    "Limits": "Sold-out clicks 2 %, returns 15 %, empty 5 %, not for me 1 %. Beyond: marked, and an alert unless it "
+    "may be chance.",
 }
 
 
@@ -57,6 +60,7 @@ def guardrails_csv() -> Response:
         "answers",
         "empty",
         "fallback",
+        "complaints",
     )
     rows = [
         (
@@ -68,6 +72,7 @@ def guardrails_csv() -> Response:
             row.answers.answers,
             row.answers.empty,
             row.answers.fallback + row.answers.cached,
+            row.complaints,
         )
         for row in found.guardrails(period)
     ]

@@ -48,8 +48,8 @@ def _plot(moment: datetime) -> Plot:
     last = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     hours = [last - n * HOUR for n in reversed(range(SHOWN_H))]
     counts = {hour: [0, 0, 0] for hour in hours}
-    for minute, found in answers_over_time(hours[0], last + HOUR):
-        hour = counts[minute.replace(minute=0)]
+    for began, found in answers_over_time(hours[0], last + HOUR, "hour"):
+        hour = counts[began]
         for place, number in enumerate((found.answers, found.late + found.failed, found.cached + found.fallback)):
             hour[place] += number
     labels = [f"{hour.day} {hour:%b %H:00}" for hour in hours]

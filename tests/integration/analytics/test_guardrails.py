@@ -89,4 +89,4 @@ def test_the_page_marks_what_is_beyond_its_limit_and_leaves_as_a_file(
     page, file = browser.get("/admin/guardrails").text, browser.get("/admin/guardrails.csv").text
 
     assert '<span class="tag tag-warn">100.0 %</span>' in page
-    assert '"home","trending","0","0","0","0","10","10","0"' in file
+    assert '"home","trending","0","0","0","0","10","10","0","0"' in file
