@@ -150,7 +150,14 @@ def _gateway(settings: Settings, clock: Clock) -> RecsysGateway:
         )
     url = _absolute_sqlite(settings.recsys_database_url)
     folder = Path(settings.var_dir).absolute() / "models"
-    return EmbeddedGateway(url, settings.recsys_org_id, settings.recsys_namespace, clock.now, model_folder=folder)
+    return EmbeddedGateway(
+        url,
+        settings.recsys_org_id,
+        settings.recsys_namespace,
+        clock.now,
+        model_folder=folder,
+        decision_days=settings.recsys_decision_days,
+    )
 
 
 def _flask_config(settings: Settings) -> dict[str, Any]:

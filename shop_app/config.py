@@ -42,6 +42,9 @@ class Settings:
     recsys_repeat_s: int = _setting(
         "How long the same question gets the same list; 0 asks every time", unit="s", default=10
     )
+    recsys_decision_days: int = _setting(
+        "How long the embedded engine keeps each list it served; 0 for ever", unit="days", default=90
+    )
     var_dir: str = _setting("Where files made at run time live", default="var")
     currency: str = _setting("The shop's currency, ISO 4217", default="GBP")
     public_url: str = _setting("The shop's own address, for canonical links", default="http://127.0.0.1:8000")

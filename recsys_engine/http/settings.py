@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from recsys_engine.service.retention import DECISION_DAYS
+
 ROLES = frozenset({"ingest", "serve", "admin"})
 
 
@@ -25,6 +27,7 @@ class ServerSettings:
     rate_per_minute: int = 600
     rate_burst: int = 60
     decision_sample_rate: float = 1.0
+    decision_days: float = DECISION_DAYS
     max_tenants: int = 64
     model_folder: Path | None = None
     cors_origins: tuple[str, ...] = ()
@@ -37,7 +40,8 @@ def settings_from_env(env: Mapping[str, str]) -> ServerSettings:
 
     ``RECSYS_DATABASE_URL`` (required), ``RECSYS_API_KEYS`` (``sha256hex:role+role:org|org`` or ``:*``, comma-separated;
     list two for a rotation), ``RECSYS_RATE_LIMIT_RPM`` (0 = off), ``RECSYS_RATE_BURST``,
-    ``RECSYS_DECISION_SAMPLE_RATE`` (0-1), ``RECSYS_MODEL_DIR`` (a folder of this machine for learned models and
+    ``RECSYS_DECISION_SAMPLE_RATE`` (0-1), ``RECSYS_DECISION_DAYS`` (how long a stored list is kept, 90; 0 = for ever),
+    ``RECSYS_MODEL_DIR`` (a folder of this machine for learned models and
     snapshots; without it a start reads the whole log and lists come from the live signals alone),
     ``RECSYS_CORS_ORIGINS`` (comma-separated, ``*`` patterns), ``GIT_COMMIT`` and
     ``BUILD_TIME`` (shown by ``/version``). ``RECSYS_DATABASE_URL_FILE`` and
@@ -56,6 +60,7 @@ def settings_from_env(env: Mapping[str, str]) -> ServerSettings:
         int(_number(env, "RECSYS_RATE_LIMIT_RPM", 600)),
         int(_number(env, "RECSYS_RATE_BURST", 60)),
         _number(env, "RECSYS_DECISION_SAMPLE_RATE", 1.0),
+        _number(env, "RECSYS_DECISION_DAYS", DECISION_DAYS),
         model_folder=Path(env["RECSYS_MODEL_DIR"]).absolute() if env.get("RECSYS_MODEL_DIR") else None,
         cors_origins=tuple(filter(None, (part.strip() for part in env.get("RECSYS_CORS_ORIGINS", "").split(",")))),
         git_commit=env.get("GIT_COMMIT", ""),

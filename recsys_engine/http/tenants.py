@@ -42,6 +42,7 @@ class Tenants:
                     namespace,
                     self._clock,
                     decision_sample_rate=self._settings.decision_sample_rate,
+                    decision_days=self._settings.decision_days,
                     model_folder=self._settings.model_folder,
                 )
                 self._engines[key] = engine

@@ -29,11 +29,7 @@ from recsys_engine.contract import (
 )
 from recsys_engine.contract.checks import check_event_type, check_item, check_request, check_user, is_valid_id
 from recsys_engine.contract.control import Decide, MissingVerdict, PolicyChoice
-from recsys_engine.contract.limits import (
-    MAX_EVENTS_PER_CALL,
-    MAX_ITEMS_PER_CALL,
-    MAX_USERS_PER_CALL,
-)
+from recsys_engine.contract.limits import MAX_EVENTS_PER_CALL, MAX_ITEMS_PER_CALL, MAX_USERS_PER_CALL
 from recsys_engine.contract.requests import Context
 from recsys_engine.service.archive import Archive
 from recsys_engine.service.bandit import Bandit
@@ -45,6 +41,7 @@ from recsys_engine.service.models import Learning, ModelFile
 from recsys_engine.service.ranking import Ranking, Served
 from recsys_engine.service.replay import Replayer
 from recsys_engine.service.replica import Heartbeat, Replica
+from recsys_engine.service.retention import DECISION_DAYS, Retention
 from recsys_engine.service.settings import (
     EVENT_TYPE,
     StoredSettings,
@@ -79,6 +76,7 @@ class Engine:
         clock: Callable[[], datetime],
         *,
         decision_sample_rate: float = 1.0,
+        decision_days: float = DECISION_DAYS,
         model_folder: Path | None = None,
     ) -> None:
         self._database = database
@@ -95,6 +93,7 @@ class Engine:
         self._steering = Steering(self._stored)
         self._ranking: Ranking | None = None
         self.decisions = DecisionLog(namespace, decision_sample_rate, self.reading, self.writing)
+        self._retention = Retention(self.writing, decision_days)
         self.archive = Archive(self.reading, self.writing, self.decisions, self._follow_deletion)
         self.control = Control(self)
         model = lambda version: self._learning and self._learning.version(version)  # noqa: E731
@@ -366,6 +365,7 @@ class Engine:
         self.decisions.flush()
         self.catch_up()
         self.refresh_model()
+        self._retention.apply(self.now())
         if self._replica is not None:
             self._replica.keep_snapshot()
 

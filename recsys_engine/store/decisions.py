@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from recsys_engine.store.tables import decisions, settings_sets
+
+_HOUR_US = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,29 @@ def forget_decisions(connection: Connection, tenant: int, user_hashes: Sequence[
     """Delete every decision made for some users; returns how many went."""
     where = (decisions.c.tenant == tenant, decisions.c.user_hash.in_(list(user_hashes)))
     return int(connection.execute(delete(decisions).where(*where)).rowcount)
+
+
+def delete_decisions_before(connection: Connection, tenant: int, before_us: int, limit: int) -> int:
+    """Delete up to ``limit`` of the decisions made before a moment, the oldest first; returns how many went."""
+    of = decisions.c.tenant == tenant
+    oldest = select(decisions.c.decision_id).where(of, decisions.c.ts_us < before_us)
+    ids = connection.execute(oldest.order_by(decisions.c.ts_us).limit(limit)).scalars().all()
+    if ids:
+        connection.execute(delete(decisions).where(of, decisions.c.decision_id.in_(ids)))
+    return len(ids)
+
+
+def least_log_seq(connection: Connection, tenant: int) -> int | None:
+    """The lowest row of the log that a stored decision was computed from; None without decisions.
+
+    Looks at the hour from the oldest one: no process that serves lists is ever further behind the log than seconds.
+    """
+    of = decisions.c.tenant == tenant
+    oldest_us = connection.execute(select(func.min(decisions.c.ts_us)).where(of)).scalar()
+    if oldest_us is None:
+        return None
+    first_hour = decisions.c.ts_us <= oldest_us + _HOUR_US
+    return int(connection.execute(select(func.min(decisions.c.log_seq)).where(of, first_hour)).scalar_one())
 
 
 def _decision(row: Any) -> Decision:

@@ -81,6 +81,17 @@ def forget_earlier(connection: Connection, tenant: int, user_ids: Sequence[str])
     connection.execute(delete(earlier).where(*where))
 
 
+def delete_earlier_until(connection: Connection, tenant: int, seq: int, limit: int) -> int:
+    """Delete about ``limit`` of what stood only until ``seq`` or before: nothing computed from that row on needs it."""
+    gone = 0
+    for kind in (ITEM, USER):
+        where = (_of(earlier, tenant), earlier.c.kind == kind, earlier.c.until_seq <= seq)
+        some = select(earlier.c.until_seq).where(*where).order_by(earlier.c.until_seq).offset(limit - 1).limit(1)
+        last = connection.execute(some).scalar() or seq
+        gone += int(connection.execute(delete(earlier).where(*where, earlier.c.until_seq <= last)).rowcount)
+    return gone
+
+
 def stored_traits(connection: Connection, tenant: int, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Traits as they are now, by user."""
     found: dict[str, dict[str, Any]] = {}

@@ -7,8 +7,9 @@ from typing import Any
 from shop_app.extensions import handle
 from shop_app.jobs.shell import job
 
-REFIT = ("nice", "-n", "5", sys.executable, "-m", "flask", "--app", "shop_app.wsgi", "refit")
-"""It yields to pages and deliveries."""
+ASIDE = ("nice", "-n", "5", "env", "OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1")
+"""Yields to pages and deliveries, and leaves them the other cores: linear algebra would take them all."""
+REFIT = (*ASIDE, sys.executable, "-m", "flask", "--app", "shop_app.wsgi", "refit")
 VECTORS_A_RUN = 256
 """Some two seconds of one core with the sentence model."""
 

@@ -44,7 +44,7 @@ from recsys_engine.contract.control import (
     SegmentMatch,
     SegmentProfile,
 )
-from recsys_engine.service import Database, Engine
+from recsys_engine.service import DECISION_DAYS, Database, Engine
 from shop_app.recsys.gateway import RecsysRejected, RecsysUnavailable
 from shop_app.recsys.operations import EmbeddedOperations
 
@@ -189,9 +189,12 @@ class EmbeddedGateway:
         clock: Callable[[], datetime],
         *,
         model_folder: Path | None = None,
+        decision_days: float = DECISION_DAYS,
     ) -> None:
         self._database = Database(url)
-        self._engine = Engine(self._database, org_id, namespace, clock, model_folder=model_folder)
+        self._engine = Engine(
+            self._database, org_id, namespace, clock, model_folder=model_folder, decision_days=decision_days
+        )
         self._has_tables = False
         self.control = EmbeddedControl(self._open)
         self.operations = EmbeddedOperations(self._open)
