@@ -4,8 +4,9 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -18,11 +19,24 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
 from htmx_flask import Htmx
 from limits.storage import RedisStorage
-from sqlalchemy import Column, CursorResult, DateTime, Delete, Engine, MetaData, Table, Update, event
+from sqlalchemy import (
+    Column,
+    CompoundSelect,
+    CursorResult,
+    DateTime,
+    Delete,
+    Engine,
+    MetaData,
+    Select,
+    Table,
+    Update,
+    event,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeDecorator
 from werkzeug.wrappers import Response
 
@@ -53,7 +67,18 @@ class Base(DeclarativeBase):
 
 
 db = SQLAlchemy(model_class=Base)
-login_manager = LoginManager()
+
+
+class Logins(LoginManager):  # type: ignore[misc]  # it has no types
+    """Flask-Login without its session protection: a hash of address and browser, made in every request, that marks a
+    session as not fresh when it differs. No page asks whether a session is fresh, and the mark signs a cookie anew.
+    """
+
+    def _session_protection_failed(self) -> bool:
+        return False
+
+
+login_manager = Logins()
 csrf = CSRFProtect()
 htmx = Htmx()
 RedisStorage.DEPENDENCIES = {"redis": None}  # or it imports the client of Valkey, too, at every start
@@ -136,6 +161,97 @@ def insert_into(model: type[Base]) -> "postgresql.Insert | sqlite.Insert":
     table = model.__table__
     assert isinstance(table, Table)
     return (postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert)(table)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """Stands in a compiled statement for a value that comes with each call; `place` is that within a list."""
+
+    name: str
+    place: int = -1
+
+    def of(self, values: Mapping[str, Any]) -> Any:
+        return values[self.name] if self.place < 0 else values[self.name][self.place]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    sql: str
+    names: tuple[str, ...]
+    parts: tuple[Any, ...]
+    converters: tuple[tuple[int, Callable[[Any], Any]], ...]
+    is_positional: bool
+
+    def values(self, given: Mapping[str, Any]) -> Any:
+        found = tuple(part.of(given) if isinstance(part, _Given) else part for part in self.parts)
+        return found if self.is_positional else dict(zip(self.names, found, strict=True))
+
+    def converted(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        whole = list(row)
+        for place, convert in self.converters:
+            whole[place] = convert(whole[place])
+        return tuple(whole)
+
+
+class PlainRead:
+    """A SELECT that many requests ask, compiled once and handed to the driver: SQLAlchemy's layers take several times
+    as long as a small statement itself.
+
+    Its parameters are `bindparam`s; lists are expanding ones, compiled for each length. Rows are tuples in the order
+    of the columns and pass the columns' result types. It reads in the session's transaction when there is one, and
+    sees what was flushed there; otherwise on a connection of its own, without opening a session.
+    """
+
+    def __init__(self, query: "Select[Any] | CompoundSelect[Any]") -> None:
+        self._query = query
+        self._compiled: dict[tuple[str, tuple[tuple[str, int], ...]], _Compiled] = {}
+
+    def __call__(self, **given: Any) -> Sequence[tuple[Any, ...]]:
+        compiled = self._for(given)
+        if db.session.registry.has() and db.session().in_transaction():
+            found = db.session.connection().exec_driver_sql(compiled.sql, compiled.values(given)).all()
+        else:
+            found = self._read_alone(compiled, given)
+        return [compiled.converted(row) for row in found] if compiled.converters else found
+
+    def _read_alone(self, compiled: _Compiled, given: Mapping[str, Any]) -> Sequence[Any]:
+        """What the driver refuses is asked again by the session, which knows a lost connection from a wrong value."""
+        dbapi: Any = db.engine.dialect.loaded_dbapi
+        try:
+            with closing(db.engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
+                cursor.execute(compiled.sql, compiled.values(given))
+                return cursor.fetchall()
+        except dbapi.Error:
+            return db.session.connection().exec_driver_sql(compiled.sql, compiled.values(given)).all()
+
+    def _for(self, given: Mapping[str, Any]) -> _Compiled:
+        dialect = db.engine.dialect
+        lists = tuple((name, len(value)) for name, value in given.items() if isinstance(value, list))
+        key = dialect.name, lists
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(given, dialect)
+        return self._compiled[key]
+
+    def _compile(self, given: Mapping[str, Any], dialect: Dialect) -> _Compiled:
+        stand_ins = {
+            name: [_Given(name, place) for place in range(len(value))] if isinstance(value, list) else _Given(name)
+            for name, value in given.items()
+        }
+        whole = self._query.compile(dialect=dialect)
+        assert isinstance(whole, SQLCompiler)
+        state = whole.construct_expanded_state(stand_ins)
+        names = tuple(state.positiontup or state.parameters)
+        converters = (
+            (place, column.type.dialect_impl(dialect).result_processor(dialect, None))
+            for place, column in enumerate(self._query.selected_columns)
+        )
+        return _Compiled(
+            sql=state.statement,
+            names=names,
+            parts=tuple(state.parameters[name] for name in names),
+            converters=tuple((place, convert) for place, convert in converters if convert is not None),
+            is_positional=state.positiontup is not None,
+        )
 
 
 def rows_changed(statement: Update | Delete) -> int:

@@ -1,18 +1,20 @@
 """Reading the catalogue for people: cards, pages, departments, best sellers."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, true
+from sqlalchemy import Select, Text, bindparam, cast, func, select, true
 from sqlalchemy.orm import joinedload, selectinload
 
 from shop_app.catalog.models import Brand, BundleComponent, Category, Product, ProductSales, Variant
 from shop_app.catalog.tags import tag
 from shop_app.core.errors import NotFound
 from shop_app.core.money import Money
-from shop_app.extensions import db
+from shop_app.extensions import PlainRead, db
 from shop_app.site_settings.kept import Kept
 
 LOW_STOCK = 5
@@ -22,6 +24,8 @@ MOST_BEST_SELLERS = 200
 """Longer than any list with what may be in a basket on top."""
 SOLD_MEANWHILE = 12
 """Best sellers read beyond a list's length, since some may have sold out since the order was made."""
+CARDS_KEPT = 5000
+"""Cards held in memory, about 0.5 kB each."""
 RANKING_KEPT_S = 30.0
 """How old the order of best sellers and the pictures of departments may be."""
 
@@ -68,7 +72,7 @@ class Department:
         return f"/departments/{self.path}"
 
 
-_product, _brand, _variant = (model.__table__ for model in (Product, Brand, Variant))
+_product, _brand, _variant, _category = (model.__table__ for model in (Product, Brand, Variant, Category))
 _DEAREST = select(func.max(_variant.c.price_minor)).where(_variant.c.product_id == _product.c.id).scalar_subquery()
 _CARD = (
     select(
@@ -80,7 +84,7 @@ _CARD = (
         _product.c.price_minor,
         _product.c.compare_at_minor,
         _product.c.currency,
-        _product.c.image_urls,
+        cast(_product.c.image_urls, Text).label("image_urls"),
         _product.c.stock,
         _DEAREST.label("dearest"),
     )
@@ -88,8 +92,11 @@ _CARD = (
     .where(_product.c.status == "active")
 )
 _SELLABLE_CARD = _CARD.where(_product.c.stock > 0)
-_CARDS_BY_SKU = _SELLABLE_CARD.where(_product.c.sku.in_(bindparam("skus", expanding=True)))
-"""Built once and run without the ORM: every widget asks it."""
+_by_sku = _SELLABLE_CARD.where(_product.c.sku.in_(bindparam("skus", expanding=True)))
+_cards_by_sku = PlainRead(_by_sku)
+_cards_and_places_by_sku = PlainRead(
+    _by_sku.join(_category, _category.c.id == _product.c.category_id).add_columns(_category.c.path)
+)
 
 
 def sellable() -> Select[Product]:
@@ -101,16 +108,18 @@ def cards(skus: Sequence[str], category_path: str = "") -> list[ProductCard]:
     """Cards for these item ids in the given order; what is not for sale or outside `category_path` is left out."""
     if not skus:
         return []
-    query = _CARDS_BY_SKU
     if category_path:
-        query = query.join(Category, Category.id == Product.category_id).where(within(category_path))
-    by_sku = {row.sku: _card(row) for row in db.session.connection().execute(query, {"skus": list(skus)})}
+        rows = _cards_and_places_by_sku(skus=list(skus))
+        found = [_card(row[:-1]) for row in rows if f"{row[-1]}/".startswith(f"{category_path}/")]
+    else:
+        found = [_card(row) for row in _cards_by_sku(skus=list(skus))]
+    by_sku = {card.sku: card for card in found}
     return [by_sku[sku] for sku in skus if sku in by_sku]
 
 
 def cards_by_id(product_ids: Sequence[int]) -> list[ProductCard]:
     """Cards of active products in the given order, sold-out ones included."""
-    by_id = {row.id: _card(row) for row in db.session.execute(_CARD.where(Product.id.in_(product_ids)))}
+    by_id = {row.id: _card(tuple(row)) for row in db.session.execute(_CARD.where(Product.id.in_(product_ids)))}
     return [by_id[i] for i in product_ids if i in by_id]
 
 
@@ -284,18 +293,21 @@ def own_pictures(image_urls: Sequence[str]) -> list[str]:
     return [url for url in image_urls if url.startswith("/") and not url.startswith("//")]
 
 
-def _card(row: Any) -> ProductCard:
+@lru_cache(CARDS_KEPT)
+def _card(row: tuple[Any, ...]) -> ProductCard:
+    """The card of a row of `_CARD` that was just read; equal rows have one card."""
+    product_id, sku, slug, title, brand, price_minor, compare_at_minor, currency, image_urls, stock, dearest = row
     return ProductCard(
-        product_id=row.id,
-        sku=row.sku,
-        slug=row.slug,
-        title=row.title,
-        brand=row.brand or "",
-        price=Money(row.price_minor, row.currency),
-        was=_was(row.price_minor, row.compare_at_minor, row.currency),
-        picture_url=picture_url(row.sku, row.image_urls),
-        stock=row.stock,
-        has_range=(row.dearest or 0) > row.price_minor,
+        product_id=product_id,
+        sku=sku,
+        slug=slug,
+        title=title,
+        brand=brand or "",
+        price=Money(price_minor, currency),
+        was=_was(price_minor, compare_at_minor, currency),
+        picture_url=picture_url(sku, json.loads(image_urls)),
+        stock=stock,
+        has_range=(dearest or 0) > price_minor,
     )
 
 
