@@ -11,6 +11,7 @@ from flask import Flask, Request, Response, current_app, jsonify, render_templat
 from flask.cli import AppGroup
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_wtf.csrf import CSRFError
+from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy.engine import make_url
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -86,6 +87,15 @@ class _Commands(AppGroup):
 class _Sessions(SecureCookieSessionInterface):
     """Files have no session: without this they would vary by cookie, and be fetched again after every change of it."""
 
+    def __init__(self) -> None:
+        self._serializer: URLSafeTimedSerializer | None = None
+
+    def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer | None:
+        """Made once: the secrets of a running process do not change."""
+        if self._serializer is None:
+            self._serializer = super().get_signing_serializer(app)
+        return self._serializer
+
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """While a secret is being rotated, a cookie of the old one is signed anew, so that it outlives the old one."""
         session = super().open_session(app, request)
@@ -94,7 +104,7 @@ class _Sessions(SecureCookieSessionInterface):
         return session
 
     def _is_of_the_new_secret(self, app: Flask, request: Request) -> bool:
-        serializer = self.get_signing_serializer(app)
+        serializer = super().get_signing_serializer(app)
         assert serializer is not None
         serializer.secret_keys = serializer.secret_keys[-1:]
         is_fine, _ = serializer.loads_unsafe(request.cookies.get(self.get_cookie_name(app), ""))
