@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload, selectinload
 
-from shop_app.cart.models import Cart, CartLine
+from shop_app.cart.models import OPEN, Cart, CartLine
 from shop_app.catalog.models import Product, Variant
 from shop_app.catalog.queries import card
 from shop_app.core.money import Money
@@ -95,7 +95,7 @@ def cart_view(shopper_key: str, currency: str) -> CartView:
     rows = db.session.scalars(
         select(CartLine)
         .join(Cart)
-        .where(Cart.shopper_key == shopper_key, Cart.status == "open")
+        .where(Cart.shopper_key == shopper_key, Cart.status == OPEN)
         .order_by(CartLine.id)
         .options(
             joinedload(CartLine.variant)
@@ -114,7 +114,7 @@ def cart_view(shopper_key: str, currency: str) -> CartView:
 def count(shopper_key: str) -> int:
     """Pieces in the open basket."""
     pieces = select(func.coalesce(func.sum(CartLine.quantity), 0)).join(Cart)
-    return db.session.scalars(pieces.where(Cart.shopper_key == shopper_key, Cart.status == "open")).one()
+    return db.session.scalars(pieces.where(Cart.shopper_key == shopper_key, Cart.status == OPEN)).one()
 
 
 def options_text(variant: Variant) -> str:

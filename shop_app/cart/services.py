@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import joinedload
 
-from shop_app.cart.models import Cart, CartLine
+from shop_app.cart.models import OPEN, Cart, CartLine
 from shop_app.catalog.models import Variant
 from shop_app.core.attribution import Attribution
 from shop_app.core.errors import InvalidInput, NotFound, OutOfStock
@@ -97,7 +97,7 @@ def lock_open_cart(shopper_key: str, now: datetime) -> Cart:
     """The shopper's one open cart, made when there is none, locked until the transaction ends."""
     insert = insert_into(Cart).on_conflict_do_nothing()
     row = {"token": new_token(), "shopper_key": shopper_key, "status": "open", "created_at": now, "updated_at": now}
-    is_open = (Cart.shopper_key == shopper_key, Cart.status == "open")
+    is_open = (Cart.shopper_key == shopper_key, Cart.status == OPEN)
     locked = select(Cart).where(*is_open).with_for_update().execution_options(populate_existing=True)
     while (cart := db.session.scalars(locked).one_or_none()) is None:
         db.session.execute(insert, row)  # a checkout may close the cart while we wait for its lock: then look again
@@ -112,7 +112,7 @@ def merge_carts(anonymous_key: str, member_key: str, now: datetime) -> int:
     mine = lock_open_cart(member_key, now)
     theirs = db.session.scalars(
         select(Cart)
-        .where(Cart.shopper_key == anonymous_key, Cart.status == "open")
+        .where(Cart.shopper_key == anonymous_key, Cart.status == OPEN)
         .with_for_update()
         .execution_options(populate_existing=True)
     ).one_or_none()
@@ -127,7 +127,7 @@ def merge_carts(anonymous_key: str, member_key: str, now: datetime) -> int:
 
 def close_cart(cart_id: int, now: datetime) -> bool:
     """End an open cart; `False` when it was not open."""
-    closing = update(Cart).where(Cart.id == cart_id, Cart.status == "open").values(status="closed", updated_at=now)
+    closing = update(Cart).where(Cart.id == cart_id, Cart.status == OPEN).values(status="closed", updated_at=now)
     return rows_changed(closing) == 1
 
 

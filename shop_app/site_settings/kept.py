@@ -32,8 +32,10 @@ class Kept(Generic[P, T]):
             event.listen(model, moment, self._forget)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
-        now, key = monotonic(), (args, *sorted(kwargs.items()))
-        found = self._found.setdefault(db.engine, {})
+        now, key = monotonic(), (args, *sorted(kwargs.items())) if kwargs else args
+        found = self._found.get(db.engine)
+        if found is None:
+            found = self._found.setdefault(db.engine, {})
         kept = found.get(key)
         if kept and now - kept[0] < self._kept_s:
             return kept[1]

@@ -6,6 +6,7 @@ or onto a wishlist; then the cookie says which one is theirs, and ends with the 
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from flask import after_this_request, current_app, g, request, session
@@ -23,6 +24,8 @@ SEEN_STEP = timedelta(minutes=1)
 REFUSED = "refused"
 """The cookie of somebody who said no: the same for everybody, so that asking ends and nobody is known by it."""
 REFUSED_AGE_S = 180 * 24 * 3600
+BROWSERS_KEPT = 1000
+"""What that many browsers call themselves is not looked at twice."""
 BOT_WORDS = ("bot", "crawl", "spider", "slurp", "preview", "curl/", "python-requests", "wget")
 
 
@@ -128,11 +131,13 @@ def _chosen(choice: Any) -> Consent:
     return Consent()
 
 
+@lru_cache(BROWSERS_KEPT)
 def _is_bot(user_agent: str) -> bool:
     lowered = user_agent.lower()
     return not lowered or any(word in lowered for word in BOT_WORDS)
 
 
+@lru_cache(BROWSERS_KEPT)
 def _device(user_agent: str) -> str:
     """What browsers say themselves: iPads and Androids without "Mobile" are tablets."""
     lowered = user_agent.lower()

@@ -16,6 +16,8 @@ MOST_TAGS = 10
 MOST_ELSEWHERE = 60
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
 MAX_PRICE = 1e9
+MOST_ITEM, MOST_CATEGORY = 100, 300
+"""Characters."""
 
 
 def read_request_id(text: str) -> str:
@@ -27,8 +29,8 @@ class _NeedsSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    item = fields.String(load_default="", validate=validate.Length(max=100))
-    category = fields.String(load_default="", validate=validate.Length(max=300))
+    item = fields.String(load_default="", validate=validate.Length(max=MOST_ITEM))
+    category = fields.String(load_default="", validate=validate.Length(max=MOST_CATEGORY))
     low = fields.Float(data_key="min", load_default=None, validate=validate.Range(0, MAX_PRICE))
     high = fields.Float(data_key="max", load_default=None, validate=validate.Range(0, MAX_PRICE))
     include_tags = fields.List(
@@ -44,7 +46,7 @@ class _NeedsSchema(Schema):
         validate=validate.Length(max=MOST_TAGS),
     )
     elsewhere = fields.List(
-        fields.String(validate=validate.Length(1, 100)),
+        fields.String(validate=validate.Length(1, MOST_ITEM)),
         data_key="shown",
         load_default=list,
         validate=validate.Length(max=MOST_ELSEWHERE),
@@ -57,6 +59,7 @@ class _NeedsSchema(Schema):
 
 _SCHEMA = _NeedsSchema()
 _LISTS = ("include", "exclude", "shown")
+_PLAIN = frozenset({"item", "category", "shown"})
 
 
 def read_needs(args: "MultiDict[str, str]") -> Needs:
@@ -66,8 +69,22 @@ def read_needs(args: "MultiDict[str, str]") -> Needs:
         InvalidInput: a value breaks a rule; names the field.
 
     """
-    if not args:
-        return Needs()
+    return _read_plain(args) or _read_by_schema(args)
+
+
+def _read_plain(args: "MultiDict[str, str]") -> Needs | None:
+    """What most addresses say: a product, a department and what is shown elsewhere. None for the schema to judge."""
+    if not set(args) <= _PLAIN:
+        return None
+    item, category = (args.get(name, "").strip() for name in ("item", "category"))
+    elsewhere = _filled(args.getlist("shown"))
+    is_short = len(item) <= MOST_ITEM and len(category) <= MOST_CATEGORY and len(elsewhere) <= MOST_ELSEWHERE
+    if not is_short or any(len(value) > MOST_ITEM for value in elsewhere):
+        return None
+    return Needs(item=item, category=category, elsewhere=tuple(elsewhere))
+
+
+def _read_by_schema(args: "MultiDict[str, str]") -> Needs:
     given = {name: args[name].strip() for name in args if name not in _LISTS and args[name].strip()}
     tags = {name: _filled(args.getlist(name)) for name in _LISTS if name in args}
     try:

@@ -107,7 +107,8 @@ class Widget:
     """A filled slot. `source` is model, cached, fallback or none; only a model's list carries a `request_id`.
 
     `cached` is an earlier list of the model, shown because it could not be asked. `reason` says why it is not a fresh
-    one: late, failed, empty or off. `is_hit`: the same question was answered moments ago.
+    one: late, failed, empty or off. `is_hit`: the same question was answered moments ago. `source` is none when there
+    are no cards.
     """
 
     slot: str
@@ -116,21 +117,21 @@ class Widget:
     dom_id: str
     title: str
     k: int
-    cards: Sequence[ProductCard]
+    cards: tuple[ProductCard, ...]
     source: str
     reason: str = ""
     is_hit: bool = False
     request_id: str = ""
     is_steerable: bool = False
     is_steered: bool = False
-    steering: Sequence[tuple[str, str]] = ()
+    steering: tuple[tuple[str, str], ...] = ()
     experiment: str = ""
     bucket: str = ""
 
     @property
     def state(self) -> str:
         """ready, fallback or empty: what tests and styles go by."""
-        return "empty" if not self.cards else "ready" if self.source == "model" else "fallback"
+        return {"none": "empty", "model": "ready"}.get(self.source, "fallback")
 
 
 def fill(
@@ -180,14 +181,14 @@ def fill(
         dom_id=slot.dom_id,
         title=settings.title,
         k=settings.k,
-        cards=shown,
+        cards=tuple(shown),
         source=("fallback" if stands_in else listed.source) if shown else "none",
         reason=listed.reason or ("" if shown and not stands_in else "empty"),
         is_hit=listed.is_hit and is_models,
         request_id=listed.answer.request_id if listed.answer and is_models else "",
         is_steerable=slot.is_steerable,
         is_steered=needs.is_steered,
-        steering=top_tags(needs.category, limit=MOST_STEERING_TAGS) if slot.is_steerable else (),
+        steering=tuple(top_tags(needs.category, limit=MOST_STEERING_TAGS)) if slot.is_steerable else (),
         experiment=arm.experiment if bucket else "",
         bucket=bucket,
     )

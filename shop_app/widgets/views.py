@@ -1,7 +1,7 @@
 """The fragments behind the slots, and the same lists as pages of their own for browsers without JavaScript."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
 from time import perf_counter, thread_time
 
 from flask import (
@@ -15,10 +15,8 @@ from flask import (
     request,
     url_for,
 )
-from markupsafe import Markup, escape
 from werkzeug.wrappers import Response as BaseResponse
 
-from shop_app.catalog.queries import ProductCard
 from shop_app.catalog.recent import recent_skus
 from shop_app.core.errors import InvalidInput, NotFound
 from shop_app.core.unit_of_work import unit_of_work
@@ -31,6 +29,7 @@ from shop_app.site_settings.queries import shown_slot
 from shop_app.site_settings.stored import engine_settings
 from shop_app.tracking.identity import current_shopper
 from shop_app.tracking.services import record_complaint
+from shop_app.widgets.drawing import draw
 from shop_app.widgets.queries import cart_and_pulse, cart_item_ids
 from shop_app.widgets.registry import SLOTS, Needs
 from shop_app.widgets.schemas import read_needs, read_request_id
@@ -40,18 +39,14 @@ bp = Blueprint("widgets", __name__)
 
 PAGE_K = 24
 """Cards on a list's own page."""
-CARDS_KEPT = 5000
-"""Drawn cards held in memory, about 1 kB each."""
 COMPLAINTS = "30 per hour"
 """How often one address may say that a list is not for it."""
-RANK, REQUEST_ID = "\x02rank\x03", "\x02request\x03"
-"""What stands in a drawn card for the two things that differ from answer to answer; no product text holds them."""
 
 
 @bp.get("/w/<slot>")
 def slot(slot: str) -> Response:
     """One filled slot; 200 whatever the recommender does, and never kept by a cache."""
-    response = make_response(_answered("widgets/carousel.html", slot, in_place=True))
+    response = make_response(_answered(slot, draw))
     response.headers["Cache-Control"] = "private, no-store"
     return response
 
@@ -59,7 +54,7 @@ def slot(slot: str) -> Response:
 @bp.get("/recommendations/<slot>")
 def page(slot: str) -> str:
     """The list of a slot as a page."""
-    return _answered("widgets/page.html", slot, k=PAGE_K)
+    return _answered(slot, _draw_page, k=PAGE_K)
 
 
 @bp.post("/w/<slot>/complaints")
@@ -89,12 +84,12 @@ def _complain(name: str) -> None:
         record_complaint(place, answer, current_shopper(), now)
 
 
-def _answered(template: str, slot: str, *, k: int = 0, in_place: bool = False) -> str:
+def _answered(slot: str, draw: Callable[[Widget, Needs], str], *, k: int = 0) -> str:
     """The slot's list, drawn, and counted with the time it took."""
     began, worked = perf_counter(), thread_time()
     needs = _needs()
     widget = _filled(slot, needs, k)
-    drawn = render_template(template, widget=widget, needs=needs, in_place=in_place)
+    drawn = draw(widget, needs)
     current_app.extensions["meter"].count_answer(
         slot,
         widget.source,
@@ -106,17 +101,8 @@ def _answered(template: str, slot: str, *, k: int = 0, in_place: bool = False) -
     return drawn
 
 
-@bp.app_template_global()
-def widget_card(card: ProductCard, slot: str, rank: int, request_id: str) -> Markup:
-    """`product_card` of components/products.html, drawn once for each state of a product and place it stands in."""
-    drawn = _drawn_card(card, slot, is_recommended=bool(request_id))
-    return Markup(drawn.replace(RANK, str(rank)).replace(REQUEST_ID, str(escape(request_id))))  # noqa: S704 # nosec B704 - escaped
-
-
-@lru_cache(CARDS_KEPT)
-def _drawn_card(card: ProductCard, slot: str, *, is_recommended: bool) -> str:
-    macro = current_app.jinja_env.get_template("components/products.html").module.product_card  # type: ignore[attr-defined]
-    return str(macro(card, slot, RANK, REQUEST_ID if is_recommended else ""))
+def _draw_page(widget: Widget, needs: Needs) -> str:
+    return render_template("widgets/page.html", widget=widget, needs=needs, in_place=False)
 
 
 def _needs() -> Needs:

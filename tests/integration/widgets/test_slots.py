@@ -30,6 +30,7 @@ class Recommender:
     items: tuple[str, ...] = ()
     trouble: Exception | None = None
     late_s: float = 0.0
+    request_id: str = "req-7"
     asked: list[RecommendRequest] = field(default_factory=list)
 
     def recommend(self, request: RecommendRequest) -> Recommendations:
@@ -38,7 +39,7 @@ class Recommender:
         if self.trouble:
             raise self.trouble
         scored = tuple(ScoredItem(sku, 1.0, rank) for rank, sku in enumerate(self.items, start=1))
-        return Recommendations("req-7", "test", scored)
+        return Recommendations(self.request_id, "test", scored)
 
 
 @pytest.fixture
@@ -300,3 +301,26 @@ def test_a_fragment_needs_few_queries(app: Flask, client: FlaskClient, recommend
     client.get("/w/home.top_picks")
 
     assert len([sql for sql in seen if not sql.startswith(("BEGIN", "PRAGMA"))]) <= 4
+
+
+def test_every_answer_shows_its_own_request_and_what_the_slot_says_now(
+    app: Flask, client: FlaskClient, clock: FixedClock, recommender: Recommender
+) -> None:
+    """Drawn pieces are kept; what differs between answers must not be kept with them."""
+    recommender.items = ("P1", "P2")
+    first = client.get("/w/home.top_picks").text
+    recommender.request_id, recommender.items = "req-8", ("P2", "P3")
+    with app.app_context():
+        words = {"title": "Only <today>"}
+        site_settings.update("surface:home.top_picks", words, expected_version=0, actor="t", now=clock.now())
+        db.session.commit()
+    second = client.get("/w/home.top_picks").text
+
+    assert 'data-request-id="req-7"' in first
+    assert re.findall(r'data-item-id="(\w+)" data-rank="(\d)"', first)[:2] == [("P1", "1"), ("P2", "2")]
+    assert "?via=home.top_picks:2:req-7" in first
+    assert "req-7" not in second
+    assert re.findall(r'data-item-id="(\w+)" data-rank="(\d)"', second)[:2] == [("P2", "1"), ("P3", "2")]
+    assert "?via=home.top_picks:1:req-8" in second
+    assert "Only &lt;today&gt;" in second
+    assert not {"\x02", "\x03"} & {*first, *second}

@@ -1,6 +1,10 @@
 """How a slot becomes a request to the recommender."""
 
+from collections.abc import Callable
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
 from shop_app.core.errors import InvalidInput
@@ -8,7 +12,7 @@ from shop_app.core.shopper import Consent, Shopper
 from shop_app.site_settings.defaults import SLOTS as SETTINGS
 from shop_app.site_settings.defaults import SlotSettings
 from shop_app.widgets.registry import SLOTS, Needs
-from shop_app.widgets.schemas import read_needs
+from shop_app.widgets.schemas import MOST_ELSEWHERE, _read_by_schema, read_needs
 from shop_app.widgets.services import Visit, request_for
 
 MEMBER = Shopper("u_1", "s_1", 1, Consent(analytics=True, personalisation=True, is_decided=True))
@@ -102,3 +106,26 @@ def test_needs_outside_the_rules_are_refused_by_field(bad: dict[str, str]) -> No
         read_needs(MultiDict(bad))
 
     assert set(caught.value.fields) == set(bad)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(("item", "category", "shown", "other", "min")),
+            st.one_of(st.text(max_size=8), st.sampled_from((" TEA-1 ", "x" * 100, " " + "x" * 100, "x" * 101))),
+        ),
+        max_size=4,
+    ),
+    st.sampled_from((0, MOST_ELSEWHERE, MOST_ELSEWHERE + 1)),
+)
+def test_a_plain_address_is_read_as_by_the_schema(pairs: list[tuple[str, str]], elsewhere: int) -> None:
+    args = MultiDict([*pairs, *(("shown", f"TEA-{n}") for n in range(elsewhere))])
+
+    assert _outcome(lambda: read_needs(args)) == _outcome(lambda: _read_by_schema(args))
+
+
+def _outcome(read: Callable[[], Needs]) -> object:
+    try:
+        return read()
+    except InvalidInput as error:
+        return error.fields
