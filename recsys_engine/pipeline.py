@@ -76,8 +76,15 @@ class Outcome:
 
     def sources(self, row: int) -> tuple[str, ...]:
         """Who put a row into the pool."""
-        bits = int(self.pool.sources[row])
-        return tuple(name for place, name in enumerate(self.source_names) if bits >> place & 1)
+        return self.named(self.bits(row))
+
+    def bits(self, row: int) -> int:
+        """Who put a row into the pool: bit n for the n-th of ``source_names``."""
+        return self.pool.sources.item(row)
+
+    def named(self, bits: int) -> tuple[str, ...]:
+        """The names behind ``bits``."""
+        return tuple([name for place, name in enumerate(self.source_names) if bits >> place & 1])
 
 
 def recommend(job: Job) -> Outcome:

@@ -1,11 +1,14 @@
 """Served lists on their way to the database, and looking them up again."""
 
+import json
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from json.encoder import encode_basestring_ascii
 from threading import Lock
 from typing import Any
 from uuid import uuid4
@@ -21,6 +24,7 @@ from recsys_engine.service.settings import StoredSettings
 from recsys_engine.store.decisions import (
     Decision,
     DecisionQuery,
+    NewDecision,
     find_decisions,
     keep_settings,
     one_decision,
@@ -32,6 +36,7 @@ from recsys_engine.store.pages import from_us
 BUFFER = 10_000
 """Decisions waiting for the background thread; beyond this the oldest are dropped. Events never wait here."""
 _USER_HASH_SALT = "recsys"
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 Opened = Callable[[], AbstractContextManager[tuple[Connection, int]]]
 
 
@@ -60,7 +65,7 @@ class DecisionLog:
         self._sample_rate = sample_rate
         self._reading = reading
         self._writing = writing
-        self._waiting: deque[Decision] = deque(maxlen=BUFFER)
+        self._waiting: deque[NewDecision] = deque(maxlen=BUFFER)
         self._sets: dict[str, str] = {}
         self._kept: set[str] = set()
         self._one_at_a_time = Lock()
@@ -75,20 +80,10 @@ class DecisionLog:
         if self._sample_rate < 1 and _share(request_id) >= self._sample_rate:
             return
         user_hash = self.user_hash(request.user_id) if request.user_id else None
-        body = {
-            "request": request_json(request),
-            "settings": under.settings.digest,
-            "model_version": served.answer.model_version,
-            "epoch_ms": under.epoch_ms,
-            "learned": under.learned,
-            **({"policy": dict(under.policy)} if under.policy else {}),
-            **({} if under.candidates is None else {"candidates": [[c.item_id, c.score] for c in under.candidates]}),
-            "final_items": final_items(served),
-        }
-        surface = request.context.surface
+        surface, body = request.context.surface, body_text(request, served, under)
         decision_id, ts_us = str(uuid4()), to_us(under.now)
         self._sets[under.settings.digest] = under.settings.text
-        self._waiting.append(Decision(decision_id, request_id, ts_us, surface, user_hash, under.log_seq, body))
+        self._waiting.append(NewDecision(decision_id, request_id, ts_us, surface, user_hash, under.log_seq, body))
 
     def flush(self) -> int:
         """Write what waits, and wait for a write under way: what was noted before the call is stored after it."""
@@ -136,6 +131,33 @@ class DecisionLog:
 
 def _share(request_id: str) -> float:
     return int(sha256(request_id.encode()).hexdigest()[:8], 16) / 2**32
+
+
+def body_text(request: RecommendRequest, served: Served, under: Circumstances) -> str:
+    """What is stored of a list, as JSON text; ``final_items`` is written by hand because lists come in thousands."""
+    body = {
+        "request": request_json(request),
+        "settings": under.settings.digest,
+        "model_version": served.answer.model_version,
+        "epoch_ms": under.epoch_ms,
+        "learned": under.learned,
+        **({"policy": dict(under.policy)} if under.policy else {}),
+        **({} if under.candidates is None else {"candidates": [[c.item_id, c.score] for c in under.candidates]}),
+    }
+    outcome = served.outcome
+    found_by = {bits: _ENCODER.encode(outcome.named(bits)) for bits in {outcome.bits(c.row) for c in outcome.choices}}
+    items = ",".join(
+        [
+            f'{{"item_id":{encode_basestring_ascii(item.item_id)},"score":{_number(item.score)},"how":"{choice.how}",'
+            f'"propensity":{_number(choice.propensity)},"sources":{found_by[outcome.bits(choice.row)]}}}'
+            for item, choice in zip(served.answer.items, outcome.choices, strict=True)
+        ]
+    )
+    return f'{_ENCODER.encode(body)[:-1]},"final_items":[{items}]}}'
+
+
+def _number(value: float) -> str:
+    return repr(value) if math.isfinite(value) else json.dumps(value)
 
 
 def final_items(served: Served) -> list[dict[str, Any]]:

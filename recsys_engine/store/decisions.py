@@ -13,6 +13,19 @@ _HOUR_US = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class NewDecision:
+    """One served list about to be stored; ``body`` is JSON text."""
+
+    decision_id: str
+    request_id: str
+    ts_us: int
+    surface: str
+    user_hash: str | None
+    log_seq: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """One served list. ``body`` holds the request, the settings digest, the candidates and the final items."""
 
@@ -37,7 +50,7 @@ class DecisionQuery:
     limit: int = 50
 
 
-def write_decisions(connection: Connection, tenant: int, batch: Sequence[Decision]) -> None:
+def write_decisions(connection: Connection, tenant: int, batch: Sequence[NewDecision]) -> None:
     """Store many decisions at once."""
     connection.execute(
         insert(decisions),
@@ -50,7 +63,7 @@ def write_decisions(connection: Connection, tenant: int, batch: Sequence[Decisio
                 "surface": decision.surface,
                 "user_hash": decision.user_hash,
                 "log_seq": decision.log_seq,
-                "body": json.dumps(decision.body),
+                "body": decision.body,
             }
             for decision in batch
         ],
