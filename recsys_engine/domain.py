@@ -96,7 +96,7 @@ class Signal(Protocol):
     name: str
 
     def candidates(self, query: Query, limit: int) -> IntArray:
-        """Up to ``limit`` item indices, best first; empty when the signal knows nothing here."""
+        """The best item indices, at most ``limit``, in any order; empty when the signal knows nothing here."""
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         """One finite value >= 0 per item; 0 means nothing known."""

@@ -11,7 +11,7 @@ import numpy as np
 from recsys_engine.contract.entities import EventType
 from recsys_engine.domain import NO_ITEM, FloatArray, IntArray, Query
 from recsys_engine.signals.histories import TS_MS
-from recsys_engine.signals.picking import looked_up
+from recsys_engine.signals.picking import best, looked_up
 from recsys_engine.signals.ranking.from_state import Lessons, histories_from
 from recsys_engine.signals.ranking.model import Ranked, RankingModel, Told, fit_ranking, tell_nobody
 from recsys_engine.signals.ranking.shoppers import Histories
@@ -134,7 +134,7 @@ class LearnedSource:
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         items, scores = self._answer(query)
-        return items[np.lexsort((query.shelf.ties[items], -scores))][:limit]
+        return items[best(scores, limit, query.shelf.ties[items])] if len(items) > limit else items
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         return looked_up(*self._answer(query), items)

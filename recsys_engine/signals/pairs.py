@@ -167,13 +167,20 @@ class PairCounts:
             return np.empty(0, np.int64), np.zeros(0)
         norms = self._norms_at(norm, now_ms)
         scales = weights * norms.left[np.minimum(items, len(norms.left) - 1)] * norms.factor
-        rows = [self.raw_row(item) for item in items]
-        shares = [counts * scale for (_, counts), scale in zip(rows, scales.tolist(), strict=True)]
-        return np.concatenate([partners for partners, _ in rows]), np.concatenate(shares)
+        merged = self._merged
+        rows = [merged.get(item) or self.raw_row(item) for item in items]
+        partners = np.concatenate([partners for partners, _ in rows])
+        counts = np.concatenate([counts for _, counts in rows])
+        counts *= scales.repeat([len(partners) for partners, _ in rows])
+        return partners, counts
 
     def popularity_norms(self, items: IntArray, now_ms: int, norm: "Norm") -> FloatArray:
         """``(total_j + s)^−(1−a)`` of partners."""
         return self._norms_at(norm, now_ms).right[items]
+
+    def all_popularity_norms(self, now_ms: int, norm: "Norm") -> FloatArray:
+        """``popularity_norms`` of every item with a total, by item; read only."""
+        return self._norms_at(norm, now_ms).right
 
     def _norms_at(self, norm: "Norm", now_ms: int) -> "_Norms":
         norms = self._norms.get(norm)

@@ -7,7 +7,7 @@ import numpy as np
 from recsys_engine.contract.entities import EventType
 from recsys_engine.domain import NO_ITEM, FloatArray, IntArray, Query
 from recsys_engine.signals.decay import DAY_MS
-from recsys_engine.signals.picking import looked_up, top
+from recsys_engine.signals.picking import best, looked_up, top
 from recsys_engine.signals.sessions import SESSION_GAP_MS, SESSION_REACH_MS, Sessions
 from recsys_engine.signals.sources import PairSource
 from recsys_engine.signals.state import LiveState
@@ -39,7 +39,7 @@ class SessionKnnSource:
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         items, scores = self._answer(query)
-        return items[top(scores, limit, query.shelf.ties[items])]
+        return items[best(scores, limit, query.shelf.ties[items])] if len(items) else items
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         return looked_up(*self._answer(query), items)

@@ -7,20 +7,21 @@ import numpy as np
 import numpy.typing as npt
 
 from recsys_engine.contract.entities import EventType
-from recsys_engine.domain import FloatArray, IntArray, Query
+from recsys_engine.domain import FloatArray, IntArray, Query, Shelf
 from recsys_engine.signals.decay import DAY_MS
 from recsys_engine.signals.pairs import Norm, PairCounts
-from recsys_engine.signals.picking import looked_up, top
+from recsys_engine.signals.picking import best, looked_up
 from recsys_engine.signals.popular import REACH, PopularitySource
 
 PAIR_SHRINKAGE = 5.0
-DENSE_SIZE = 50_000
-"""Up to this many items a fresh sum over the whole catalogue is cheaper than adding into a kept buffer."""
+SPARSE_SHARE = 8
+"""Partners of fewer than one in this many items are added into a kept buffer; of more, all items are summed anew."""
 REPURCHASE_HALF_LIFE_S = 60 * DAY_MS / 1000
 PROFILE_ITEMS = 200
 STARTER_ITEMS = 50
 """The most popular items whose tags stand in for a short profile."""
 CONTENT_PROFILE_ITEMS = 20
+_PURCHASE = int(EventType.PURCHASE)
 _NOTHING: IntArray = np.empty(0, np.int64)
 
 
@@ -35,10 +36,14 @@ class PairSource:
         self._values: FloatArray = np.zeros(0)
         self._slots = np.zeros(0, np.int32)
         self._touched: IntArray = _NOTHING
+        self._is_dense = False
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         self._spread(query)
-        return self._touched[top(self._values[self._touched], limit, query.shelf.ties[self._touched])]
+        if self._is_dense:
+            return best(self._values[: query.shelf.size], limit, query.shelf.ties)
+        touched = self._touched
+        return touched[best(self._values[touched], limit, query.shelf.ties[touched])]
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         self._spread(query)
@@ -68,19 +73,32 @@ class PairSource:
             self._values = np.zeros(max(size, 2 * len(self._values)))
             self._slots = np.zeros(len(self._values), np.int32)
             self._touched = _NOTHING
-        self._values[self._touched] = 0.0
+        self._clear()
         anchors, weights = self.speakers(query)
         partners, shares = self._rows(query, anchors.tolist(), weights)
-        if size <= DENSE_SIZE:
-            self._values[:size] = np.bincount(partners, shares, size)
-            self._touched = np.flatnonzero(self._values[:size] > 0)
-        else:
+        self._is_dense = len(partners) * SPARSE_SHARE > size
+        if self._is_dense:
+            self._spread_densely(query, partners, shares)
+        elif len(partners):
             np.add.at(self._values, partners, shares)
             places = np.arange(len(partners), dtype=np.int32)
             self._slots[partners] = places  # the last place of each partner wins: those are the distinct partners
             self._touched = partners[self._slots[partners] == places]
-        self._values[self._touched] *= self._norms(query, self._touched)
+            self._values[self._touched] *= self._norms(query, self._touched)
         self._query = query
+
+    def _clear(self) -> None:
+        self._query = None
+        if self._is_dense:
+            self._values[:] = 0.0
+        else:
+            self._values[self._touched] = 0.0
+        self._touched = _NOTHING
+
+    def _spread_densely(self, query: Query, partners: IntArray, shares: FloatArray) -> None:
+        values = np.bincount(partners, shares, query.shelf.size)
+        norms = self._pairs.all_popularity_norms(round(query.now_s * 1000), self._norm)[: len(values)]
+        np.multiply(values[: len(norms)], norms, out=self._values[: len(norms)])
 
     def _norms(self, query: Query, items: IntArray) -> FloatArray:
         return self._pairs.popularity_norms(items, round(query.now_s * 1000), self._norm)
@@ -98,7 +116,7 @@ class RawCoVisitSource:
         self._pairs = pairs
 
     def candidates(self, query: Query, limit: int) -> IntArray:
-        return top(self._dense(query), limit, query.shelf.ties)
+        return best(self._dense(query), limit, query.shelf.ties)
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         return self._dense(query)[items]
@@ -124,7 +142,7 @@ class RepurchaseSource:
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         items, scores = self._own(query)
-        return items[np.lexsort((query.shelf.ties[items], -scores))][:limit]
+        return items[best(scores, limit, query.shelf.ties[items])] if len(items) > limit else items
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         return looked_up(*self._own(query), items)
@@ -136,19 +154,27 @@ class RepurchaseSource:
 
     def _computed(self, query: Query) -> tuple[IntArray, FloatArray]:
         history = query.history
-        bought = history.types == EventType.PURCHASE
-        if not bought.any():
+        bought = (history.types == _PURCHASE).nonzero()[0]
+        if not len(bought):
             return _NOTHING, np.zeros(0)
-        items = history.items[bought]
-        order = items.argsort(kind="stable")
-        items, ts = items[order], history.ts_s[bought][order]
-        begins = np.concatenate([[0], np.flatnonzero(items[1:] != items[:-1]) + 1])
-        counts = np.add.reduceat(0.5 ** (np.maximum(query.now_s - ts, 0.0) / REPURCHASE_HALF_LIFE_S), begins)
-        first, last = np.minimum.reduceat(ts, begins), np.maximum.reduceat(ts, begins)
-        gap = (last - first) / np.maximum(np.diff(begins, append=len(ts)) - 1, 1)
-        elapsed = (query.now_s - last) / np.maximum(gap, 1.0)
-        due = np.where(gap > 0, np.minimum(np.maximum(elapsed, 0.3), 1.0), 1.0)
-        return items[begins], np.asarray(counts * due, np.float64)
+        ts = history.ts_s[bought]
+        fresh = 0.5 ** (np.maximum(query.now_s - ts, 0.0) / REPURCHASE_HALF_LIFE_S)
+        past: dict[int, list[tuple[float, float]]] = {}
+        for item, at, counts in zip(history.items[bought].tolist(), ts.tolist(), fresh.tolist(), strict=True):
+            past.setdefault(item, []).append((at, counts))
+        items = sorted(past)
+        return np.array(items, np.int64), np.array([_due(past[item], query.now_s) for item in items])
+
+
+def _due(past: list[tuple[float, float]], now_s: float) -> float:
+    """What one item's purchases (when, and what each still counts) say; the sum is exact, so in any order the same."""
+    if len(past) == 1:
+        return past[0][1]
+    moments = [at for at, _ in past]
+    last = max(moments)
+    gap = (last - min(moments)) / (len(past) - 1)
+    due = min(max((now_s - last) / max(gap, 1.0), 0.3), 1.0) if gap > 0 else 1.0
+    return math.fsum([counts for _, counts in past]) * due
 
 
 class TagProfileSource:
@@ -170,7 +196,7 @@ class TagProfileSource:
         if reach is not self._reach:
             self._reach = reach
             self._reach_tags = np.ascontiguousarray(query.shelf.tags[reach[:REACH]].T)
-        return reach[top(_overlap(profile, self._reach_tags), limit, query.shelf.ties[reach])]
+        return reach[best(_overlap(profile, self._reach_tags), limit, query.shelf.ties[reach])]
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         profile = self.profile(query)
@@ -178,38 +204,44 @@ class TagProfileSource:
 
     def _starter(self, query: Query) -> FloatArray:
         """The tags of the most popular items by popularity, weights summing to 1: a profile for those without one."""
-        weights = np.zeros(query.shelf.tag_count + 1)
         popular = self._popularity.best(query, STARTER_ITEMS)[:STARTER_ITEMS]
-        np.add.at(weights, query.shelf.tags[popular], self._popularity.scores(query, popular)[:, None])
-        weights[-1] = 0.0
+        weights = _summed(query.shelf, popular, self._popularity.scores(query, popular))
         return _only_top(weights, query.settings.profile_top_n, query.shelf.tag_names)
 
     def profile(self, query: Query) -> FloatArray:
         """Weight per tag code; one extra cell at the end catches the padding and stays 0."""
         if self._memo[0] is query:
             return self._memo[1]
-        tags = query.shelf.tags
-        weights = np.zeros(query.shelf.tag_count + 1)
         history, settings = query.history, query.settings
-        keep = history.ts_s >= query.now_s - settings.profile_window_days * 86400
-        items = np.concatenate([history.items[keep][-PROFILE_ITEMS:], query.session])
-        starter = settings.profile_starter_weight if len(np.unique(items)) < settings.profile_min_events else 0.0
+        keep = (history.ts_s >= query.now_s - settings.profile_window_days * 86400).nonzero()[0][-PROFILE_ITEMS:]
+        items, types = history.items[keep], history.types[keep]
+        if len(query.session):
+            items = np.concatenate([items, query.session])
+            types = np.concatenate([types, np.zeros(len(query.session), np.int64)])
+        weights = np.zeros(query.shelf.tag_count + 1)
         if len(items):
-            types = np.concatenate([history.types[keep][-PROFILE_ITEMS:], np.zeros(len(query.session), np.int64)])
-            strength = _strengths(settings.type_weights, types)
-            np.add.at(weights, tags[items], strength[:, None])
-            weights[-1] = 0.0
+            weights = _summed(query.shelf, items, _strengths(settings.type_weights, types))
             weights = _only_top(weights, settings.profile_top_n, query.shelf.tag_names)
-        if starter > 0:
+        starter = settings.profile_starter_weight
+        if starter > 0 and len(set(items.tolist())) < settings.profile_min_events:
             weights = (1 - starter) * weights + starter * self._starter(query)
         self._memo = (query, weights)
         return weights
 
 
+def _summed(shelf: Shelf, items: IntArray, strengths: FloatArray) -> FloatArray:
+    """What the items' strengths add up to for each tag code, and 0 in one extra cell."""
+    tags = shelf.tags[items]
+    counted = np.bincount((tags + 1).ravel(), strengths.repeat(tags.shape[1]), shelf.tag_count + 1)
+    counted[:-1] = counted[1:]  # the first cell caught the padding
+    counted[-1] = 0.0
+    return counted
+
+
 def _overlap(profile: FloatArray, tags: npt.NDArray[np.int32]) -> FloatArray:
     """Sum of the profile over each column of tags, added up as a tree of eight so that the order never varies."""
     found = profile[tags]
-    eight = found.reshape(-1, 8, found.shape[1]).sum(0)
+    eight = found if len(found) == 8 else found.reshape(-1, 8, found.shape[1]).sum(0)
     four = eight[0::2] + eight[1::2]
     two = four[0::2] + four[1::2]
     whole: FloatArray = two[0] + two[1]
@@ -252,7 +284,7 @@ class ContentSource:
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         dense = self._dense(query)
-        return _NOTHING if dense is None else top(dense, limit, query.shelf.ties)
+        return _NOTHING if dense is None else best(dense, limit, query.shelf.ties)
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         dense = self._dense(query)
