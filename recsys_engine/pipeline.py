@@ -146,7 +146,8 @@ def _finish(job: Job, found: list[Found], *, may_fill: bool) -> Outcome:
         items, bits = _merged(found, job.query.shelf.ties)
         trace.counts["merged"] = len(items)
         passed = _passed(job, items)
-        items, bits = items[passed], bits[passed]
+        if trace.counts["after_filters"] < len(items):
+            items, bits = items[passed], bits[passed]
     may_fill = may_fill and not job.query.settings.only_own_history
     if may_fill and len(items) < job.k:
         items, bits = _filled(job, items, bits, len(names) - 1)
@@ -168,8 +169,9 @@ def _merged(found: list[Found], ties: IntArray) -> tuple[IntArray, IntArray]:
     if len(ties) <= DENSE_SIZE:
         marks = np.zeros(len(ties), np.uint32)
         for place, (_, part) in enumerate(found):
-            marks[part] |= 1 << place
-        items = np.flatnonzero(marks)
+            if len(part):
+                marks[part] |= 1 << place
+        items = marks.nonzero()[0]
         items = items[ties[items].argsort(kind="stable")]
         return items, marks[items].astype(np.int64)
     items = np.concatenate([part for _, part in found])
@@ -207,11 +209,11 @@ def _passed(job: Job, items: IntArray) -> BoolArray:
     for reason, refused in checks:
         if job.trace.is_detailed:
             _note_dropped(job, items[refused & passed], reason)
-        passed &= ~refused
+        passed[refused] = False
     if job.trace.is_detailed:  # blocked items no generator found would otherwise have come in by the fill
         for item, rule_ids in job.rules.blocked.items():
             job.trace.dropped.setdefault(item, ("rules", f"rule.block[{rule_ids[0]}]"))
-    job.trace.counts["after_filters"] = int(passed.sum())
+    job.trace.counts["after_filters"] = int(np.count_nonzero(passed))
     return passed
 
 

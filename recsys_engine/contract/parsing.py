@@ -163,12 +163,12 @@ def _moment_or_none(value: Any) -> datetime | None:
         return None
 
 
-def parse_recommend(body: Body) -> RecommendRequest:
-    """A recommendation request.
+def parse_recommend(body: Body, request_id: str | None = None) -> RecommendRequest:
+    """A recommendation request under an id.
 
     A plain body, as nearly all are, is read as it stands; a test holds that against ``RecommendSchema``.
     """
-    return _request(body if is_plain_request(body) else load(RecommendSchema, body))
+    return _request(body if is_plain_request(body) else load(RecommendSchema, body), request_id)
 
 
 def is_plain_request(body: Body) -> bool:
@@ -196,7 +196,7 @@ def parse_rerank(body: Body) -> tuple[RecommendRequest, list[RerankCandidate]]:
     return _request(values), distinct
 
 
-def _request(values: Mapping[str, Any]) -> RecommendRequest:
+def _request(values: Mapping[str, Any], request_id: str | None = None) -> RecommendRequest:
     context = values.get("context") or {}
     k = values.get("k")
     return RecommendRequest(
@@ -208,6 +208,7 @@ def _request(values: Mapping[str, Any]) -> RecommendRequest:
         overrides=_overrides(values["overrides"]) if values.get("overrides") else _NO_OVERRIDES,
         include_reasons=bool(values.get("include_reasons")),
         explain_level=values.get("explain_level") or "tags",
+        request_id=request_id,
     )
 
 

@@ -8,7 +8,6 @@ holds their answers against each other.
 
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -77,7 +76,7 @@ class ListDoor:
         body = json_object(raw)
         if not is_plain_request(body):
             return None
-        request = replace(parse_recommend(body), request_id=request_id)
+        request = parse_recommend(body, request_id)
         namespace = body.get("namespace") or DEFAULT_NAMESPACE
         answer = self._tenants.engine(org_id, namespace).recommend(request)
         items = [item.item_id for item in answer.items]

@@ -130,7 +130,7 @@ def _moved(refusal: Any, places: list[int]) -> Any:
 
 
 def recommend(call: Call) -> Any:
-    request = named(parse_recommend(call.body), call)
+    request = parse_recommend(call.body, call.request_id)
     return recommendations_json(call.engine_or_default().recommend(request))
 
 

@@ -1,6 +1,6 @@
 """What filters and rules did to one list, counted: the ``policy`` block of a trace."""
 
-from collections.abc import Container
+from collections.abc import Collection
 
 from recsys_engine.domain import IntArray, Limits, Query, RuleEffects
 from recsys_engine.pipeline import Outcome
@@ -20,7 +20,7 @@ def list_counts(outcome: Outcome, query: Query, limits: Limits, rules: RuleEffec
         "rule_block_count": len(rules.blocked),
         "rule_pin_count": len(rules.pins),
         "rule_boost_count": len(rules.boosts),
-        "rule_pin_exposure": sum(choice.how == "pin" for choice in outcome.choices),
+        "rule_pin_exposure": sum([choice.how == "pin" for choice in outcome.choices]) if rules.pins else 0,
         "rule_block_exposure": _exposed(items, rules.blocked),
         "rule_boost_exposure": _exposed(items, rules.boosts),
         "final_count": len(outcome.choices),
@@ -36,5 +36,5 @@ def _leaks(query: Query, limits: Limits, items: IntArray) -> dict[str, int]:
     return {reason: int(refused.sum()) for reason, refused in checks if refused.any()}
 
 
-def _exposed(items: IntArray, spoken_of: Container[int]) -> int:
-    return sum(item in spoken_of for item in items.tolist())
+def _exposed(items: IntArray, spoken_of: Collection[int]) -> int:
+    return sum(item in spoken_of for item in items.tolist()) if spoken_of else 0

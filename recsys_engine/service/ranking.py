@@ -172,18 +172,19 @@ class Ranking:
     ) -> Recommendations:
         query, outcome, steer, limits = made
         level = request.explain_level
-        ids, pool = query.shelf.ids, outcome.pool
+        ids, rows = query.shelf.ids, [choice.row for choice in outcome.choices]
         insight = None if level == "tags" else self._insight(outcome, query, level)
-        places = tuple(
-            ScoredItem(
-                ids[int(pool.items[choice.row])],
-                float(pool.scores[choice.row]),
-                rank,
-                reasons(outcome, choice, query, steer.rules) if request.include_reasons else (),
-                None if insight is None else explanation(outcome, choice, query, insight, level),
+        listed = zip(outcome.pool.items[rows].tolist(), outcome.pool.scores[rows].tolist(), strict=True)
+        places = tuple([ScoredItem(ids[item], score, rank) for rank, (item, score) in enumerate(listed, 1)])
+        if request.include_reasons or insight is not None:
+            places = tuple(
+                replace(
+                    place,
+                    reasons=reasons(outcome, choice, query, steer.rules) if request.include_reasons else (),
+                    explain=None if insight is None else explanation(outcome, choice, query, insight, level),
+                )
+                for place, choice in zip(places, outcome.choices, strict=True)
             )
-            for rank, choice in enumerate(outcome.choices, 1)
-        )
         name = "blend_v1" if query.settings.is_plain_blend else self._ranker.version
         policy = list_counts(outcome, query, limits, steer.rules)
         counts = dict(outcome.trace.counts)

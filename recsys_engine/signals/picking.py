@@ -18,13 +18,13 @@ def top(scores: FloatArray, limit: int, ties: IntArray) -> IntArray:
 
 def best(scores: FloatArray, limit: int, ties: IntArray) -> IntArray:
     """The indices ``top`` gives, in no particular order: whoever only collects them saves the sorting."""
-    held = (scores > 0).nonzero()[0]
+    held: IntArray = (scores > 0).nonzero()[0]
     if len(held) <= limit:
         return held
     values = scores[held]
     part = _upper_part(values, limit)
     cut = np.partition(part, len(part) - limit)[len(part) - limit]
-    found = held[values >= cut]
+    found: IntArray = held[values >= cut]
     if len(found) == limit:
         return found
     level = held[values == cut]

@@ -232,7 +232,7 @@ class TagProfileSource:
 def _summed(shelf: Shelf, items: IntArray, strengths: FloatArray) -> FloatArray:
     """What the items' strengths add up to for each tag code, and 0 in one extra cell."""
     tags = shelf.tags[items]
-    counted = np.bincount((tags + 1).ravel(), strengths.repeat(tags.shape[1]), shelf.tag_count + 1)
+    counted = np.bincount((tags + 1).ravel(), strengths.repeat(tags.shape[1]), shelf.tag_count + 1).astype(np.float64)
     counted[:-1] = counted[1:]  # the first cell caught the padding
     counted[-1] = 0.0
     return counted

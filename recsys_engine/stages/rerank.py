@@ -30,16 +30,21 @@ class Caps:
     k: int
     taken: int = 0
     min_brands: int = field(init=False)
+    is_plain: bool = field(init=False)
     brands: Counter[int] = field(default_factory=Counter)
     categories: Counter[int] = field(default_factory=Counter)
     parents: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.min_brands = self.settings.min_brands
+        settings = self.settings
+        self.min_brands = settings.min_brands
+        self.is_plain = not (settings.brand_cap or settings.category_cap or settings.min_brands)
 
     def hit(self, item: int) -> str | None:
         """The limit that forbids one more of this kind, or None."""
         settings, shelf = self.settings, self.shelf
+        if self.is_plain:
+            return "variant" if settings.dedupe_variants and shelf.parent.item(item) in self.parents else None
         if settings.brand_cap or self.min_brands:
             brand = shelf.brand.item(item)
             if brand >= 0 and self.brands[brand] >= (settings.brand_cap or self.k):
@@ -67,9 +72,9 @@ class Caps:
     def take(self, item: int) -> None:
         """Count an item that is on the list."""
         self.taken += 1
-        if self.settings.brand_cap or self.min_brands:
+        if not self.is_plain and (self.settings.brand_cap or self.min_brands):
             self.brands[int(self.shelf.brand[item])] += 1
-        if self.settings.category_cap:
+        if not self.is_plain and self.settings.category_cap:
             self.categories[int(self.shelf.category[item])] += 1
         parent = self.shelf.parent.item(item) if self.settings.dedupe_variants else -1
         if parent >= 0:
@@ -117,7 +122,8 @@ def _by_marginal_relevance(
         return [], {}
     best = float(pool.scores[rows].max())
     relevance = lambda_ * pool.scores[rows] / best if best > 0 else np.zeros(len(rows))
-    similarity = (1 - lambda_) * tag_similarity(caps.shelf, pool, rows)
+    similarity = tag_similarity(caps.shelf, pool, rows)
+    similarity *= 1 - lambda_
     nearest, margin = np.zeros(len(rows)), np.empty(len(rows))
     items = pool.items[rows].tolist()
     chosen: list[Choice] = []
@@ -125,7 +131,7 @@ def _by_marginal_relevance(
     for _ in range(len(rows)):
         if len(chosen) == k:
             break
-        at = int(np.subtract(relevance, nearest, out=margin).argmax())
+        at = np.subtract(relevance, nearest, out=margin).argmax().item()
         relevance[at] = -np.inf
         item = items[at]
         hit = caps.hit(item)
@@ -155,7 +161,10 @@ def tag_similarity(shelf: Shelf, pool: Pool, rows: np.ndarray[tuple[int, ...], n
     holds[np.arange(len(rows))[:, None], place] = 1.0
     holds[:, -1] = 0.0
     both = holds @ holds.T
-    sizes = holds.sum(1)
-    either = sizes[:, None] + sizes[None, :] - both
-    similarity: FloatArray = np.divide(both, either, out=np.zeros_like(both), where=either > 0).astype(np.float64)
+    sizes = both.diagonal()
+    either = sizes[:, None] + sizes
+    either -= both
+    np.maximum(either, 1.0, out=either)  # two rows without tags have nothing in common
+    both /= either
+    similarity: FloatArray = both.astype(np.float64)
     return similarity
