@@ -34,7 +34,7 @@ DENSE_SIZE = 20_000
 """Up to this many items a mark per item is cheaper than sorting what was found."""
 FILL = "fill"
 Found = tuple[str, IntArray]
-"""A generator and what it found."""
+"""A generator and what it found, each item once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,10 @@ class Outcome:
 
     def sources(self, row: int) -> tuple[str, ...]:
         """Who put a row into the pool."""
-        return self.named(self.bits(row))
-
-    def bits(self, row: int) -> int:
-        """Who put a row into the pool: bit n for the n-th of ``source_names``."""
-        return self.pool.sources.item(row)
+        return self.named(self.pool.sources.item(row))
 
     def named(self, bits: int) -> tuple[str, ...]:
-        """The names behind ``bits``."""
+        """The names behind ``bits``, of which the n-th stands for the n-th of ``source_names``."""
         return tuple([name for place, name in enumerate(self.source_names) if bits >> place & 1])
 
 
@@ -136,7 +132,7 @@ def _with_rule_items(found: list[Found], rules: RuleEffects) -> list[Found]:
     wanted = [item for item, _ in rules.pins] + [
         item for item, (delta, _) in rules.boosts.items() if delta > 0 and item in rules.injected
     ]
-    return [*found, ("rule", np.array(wanted, np.int64))] if wanted else found
+    return [*found, ("rule", np.array(list(dict.fromkeys(wanted)), np.int64))] if wanted else found
 
 
 def _finish(job: Job, found: list[Found], *, may_fill: bool) -> Outcome:
@@ -166,16 +162,13 @@ def _merged(found: list[Found], ties: IntArray) -> tuple[IntArray, IntArray]:
     """
     if not found:
         return np.empty(0, np.int64), np.empty(0, np.int64)
+    items = np.concatenate([part for _, part in found])
+    bits = (1 << np.arange(len(found))).repeat([len(part) for _, part in found])
     if len(ties) <= DENSE_SIZE:
-        marks = np.zeros(len(ties), np.uint32)
-        for place, (_, part) in enumerate(found):
-            if len(part):
-                marks[part] |= 1 << place
+        marks = np.bincount(items, bits, len(ties))
         items = marks.nonzero()[0]
         items = items[ties[items].argsort(kind="stable")]
         return items, marks[items].astype(np.int64)
-    items = np.concatenate([part for _, part in found])
-    bits = np.repeat(1 << np.arange(len(found)), [len(part) for _, part in found])
     order = ties[items].argsort(kind="stable")
     items, bits = items[order], bits[order]
     begins = np.flatnonzero(np.concatenate([[True], items[1:] != items[:-1]])) if len(items) else items
@@ -256,14 +249,16 @@ def _blocked(rules: RuleEffects) -> IntArray:
 def score(job: Job, items: IntArray, bits: IntArray, names: tuple[str, ...]) -> Pool:
     """Features, contributions, the personal multiplier and the score of each item."""
     signals, query = job.plan.signals, job.query
-    features = np.zeros((len(items), len(names)))
-    for column, name in enumerate(names if len(items) else ()):
-        features[:, column] = signals[name].scores(query, items)
+    columns = np.zeros((len(names), len(items)))
+    for place, name in enumerate(names if len(items) else ()):
+        columns[place] = signals[name].scores(query, items)
+    features = columns.T
     contributions = job.plan.ranker.contributions(query, items, features, names)
     multipliers = _personal_multiplier(query, features, names)
     if job.plan.penalty is not None and len(items):
         multipliers *= job.plan.penalty(query, items)
-    return Pool(items, bits, features, contributions, multipliers, contributions.sum(1) * multipliers)
+    blends = np.ascontiguousarray(contributions).sum(1)
+    return Pool(items, bits, features, contributions, multipliers, blends * multipliers)
 
 
 def _personal_multiplier(query: Query, features: FloatArray, names: Sequence[str]) -> FloatArray:

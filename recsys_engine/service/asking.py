@@ -1,6 +1,6 @@
 """From a contract request to what the pipeline wants: settings by precedence, a query, limits in index form."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +18,9 @@ HISTORY_SHARE = 0.25
 _FADE = 0.85
 """Each older item of a history or session counts this much of the next newer one."""
 _FADED = tuple(_FADE**place for place in range(ANCHORS))
+_FADED_SUMS = tuple(sum(_FADED[:count]) for count in range(ANCHORS + 1))
 
+_NOTHING: IntArray = np.empty(0, np.int64)
 BLEND_FEATURES = ("recent_popularity", "co_visitation_raw", "embedding_similarity")
 BLEND_FANOUT = 1000
 
@@ -104,6 +106,8 @@ def _within_reach(history: History, window_days: float | None, now_s: float) -> 
 
 
 def _known(state: LiveState, ids: tuple[str, ...]) -> IntArray:
+    if not ids:
+        return _NOTHING
     index = state.catalog.index
     found = [index[item_id] for item_id in dict.fromkeys(ids) if item_id in index]
     return np.array(found, np.int64)
@@ -115,14 +119,24 @@ def _anchors(view: int, cart: IntArray, session: IntArray, history: History) -> 
     main = [view] if view != NO_ITEM else cart.tolist()
     for item in main[-ANCHORS:]:
         weights[item] = 1.0 / min(len(main), ANCHORS)
-    past = list(dict.fromkeys([*reversed(session.tolist()), *reversed(history.items[-4 * ANCHORS :].tolist())]))
-    share = HISTORY_SHARE if main else 1.0
-    past = [item for item in past if item not in weights][: ANCHORS - len(weights)]
-    total = sum(_FADED[: len(past)])
+    before = [*reversed(session.tolist()), *reversed(history.items[-4 * ANCHORS :].tolist())]
+    past = _first_others(before, weights, ANCHORS - len(weights))
+    share, total = HISTORY_SHARE if main else 1.0, _FADED_SUMS[len(past)]
     for item, faded in zip(past, _FADED, strict=False):
         weights[item] = share * faded / total
     whole = sum(weights.values())
-    return np.fromiter(weights, np.int64, len(weights)), np.array([w / whole for w in weights.values()])
+    return np.array(list(weights), np.int64), np.array([w / whole for w in weights.values()])
+
+
+def _first_others(items: list[int], known: Container[int], count: int) -> list[int]:
+    """The first ``count`` distinct items that are not among the known."""
+    found: dict[int, None] = {}
+    for item in items:
+        if len(found) >= count:
+            break
+        if item not in known:
+            found[item] = None
+    return list(found)
 
 
 def build_limits(state: LiveState, query: Query, constraints: Constraints) -> Limits:

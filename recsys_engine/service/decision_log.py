@@ -144,20 +144,21 @@ def body_text(request: RecommendRequest, served: Served, under: Circumstances) -
         **({"policy": dict(under.policy)} if under.policy else {}),
         **({} if under.candidates is None else {"candidates": [[c.item_id, c.score] for c in under.candidates]}),
     }
-    outcome = served.outcome
-    found_by = {bits: _ENCODER.encode(outcome.named(bits)) for bits in {outcome.bits(c.row) for c in outcome.choices}}
-    items = ",".join(
-        [
-            f'{{"item_id":{encode_basestring_ascii(item.item_id)},"score":{_number(item.score)},"how":"{choice.how}",'
-            f'"propensity":{_number(choice.propensity)},"sources":{found_by[outcome.bits(choice.row)]}}}'
-            for item, choice in zip(served.answer.items, outcome.choices, strict=True)
-        ]
-    )
-    return f'{_ENCODER.encode(body)[:-1]},"final_items":[{items}]}}'
+    return f'{_ENCODER.encode(body)[:-1]},"final_items":{_final_items_text(served)}}}'
 
 
-def _number(value: float) -> str:
-    return repr(value) if math.isfinite(value) else json.dumps(value)
+def _final_items_text(served: Served) -> str:
+    outcome, items = served.outcome, served.answer.items
+    if not all(math.isfinite(item.score) for item in items):
+        return _ENCODER.encode(final_items(served))
+    places = outcome.pool.sources[[choice.row for choice in outcome.choices]].tolist()
+    found_by = {bits: _ENCODER.encode(outcome.named(bits)) for bits in set(places)}
+    told = [
+        f'{{"item_id":{encode_basestring_ascii(item.item_id)},"score":{item.score!r},"how":"{choice.how}",'
+        f'"propensity":{choice.propensity!r},"sources":{found_by[bits]}}}'
+        for item, choice, bits in zip(items, outcome.choices, places, strict=True)
+    ]
+    return f"[{','.join(told)}]"
 
 
 def final_items(served: Served) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ LONGEST = 20  # items of the shopper's own session that count, the newest
 POSITION_FADE = 2.0  # λ1: in places from the newest item
 AGE_FADE_DAYS = 5.0  # λ2
 DISTANCE_FADE = 2.0  # λ3: in places from the item both sessions share
+_ADD = int(EventType.ADD)
 _NOTHING: IntArray = np.empty(0, np.int64)
 
 
@@ -75,8 +76,10 @@ def current_session(query: Query) -> list[int]:
     items = query.session
     if not len(items):
         history = query.history
-        lately = (history.types <= EventType.ADD) & (history.ts_s > query.now_s - SESSION_GAP_MS / 1000)
-        items = history.items[lately]
+        lately = history.ts_s > query.now_s - SESSION_GAP_MS / 1000
+        if not lately.any():
+            return []
+        items = history.items[lately & (history.types <= _ADD)]
     newest_first = list(dict.fromkeys(items[::-1].tolist()))[:LONGEST]
     return newest_first[::-1]
 

@@ -186,7 +186,8 @@ class TagProfileSource:
         self._popularity = popularity
         self._memo: tuple[object, FloatArray] = (None, np.zeros(0))
         self._reach: IntArray = _NOTHING
-        self._reach_tags: npt.NDArray[np.int32] = np.empty((0, 0), np.int32)
+        self._reach_tags: IntArray = np.empty((0, 0), np.int64)
+        self._strengths: tuple[object, FloatArray] = (None, np.zeros(0))
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         profile = self.profile(query)
@@ -195,18 +196,27 @@ class TagProfileSource:
         reach = self._popularity.best(query, REACH)
         if reach is not self._reach:
             self._reach = reach
-            self._reach_tags = np.ascontiguousarray(query.shelf.tags[reach[:REACH]].T)
+            self._reach_tags = np.ascontiguousarray(query.shelf.tags[reach[:REACH]].T, np.int64)
         return reach[best(_overlap(profile, self._reach_tags), limit, query.shelf.ties[reach])]
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
         profile = self.profile(query)
-        return _overlap(profile, query.shelf.tags[items].T)
+        return _overlap(profile, np.ascontiguousarray(query.shelf.tags[items].T, np.int64))
 
     def _starter(self, query: Query) -> FloatArray:
         """The tags of the most popular items by popularity, weights summing to 1: a profile for those without one."""
         popular = self._popularity.best(query, STARTER_ITEMS)[:STARTER_ITEMS]
         weights = _summed(query.shelf, popular, self._popularity.scores(query, popular))
         return _only_top(weights, query.settings.profile_top_n, query.shelf.tag_names)
+
+    def _strengths_of(self, type_weights: Mapping[int, float]) -> FloatArray:
+        """The weight of each event type by number, and a 0 behind the last for all types without one."""
+        if self._strengths[0] is not type_weights:
+            table = np.zeros(max(type_weights, default=-1) + 2)
+            for type_, weight in type_weights.items():
+                table[type_] = weight
+            self._strengths = (type_weights, table)
+        return self._strengths[1]
 
     def profile(self, query: Query) -> FloatArray:
         """Weight per tag code; one extra cell at the end catches the padding and stays 0."""
@@ -220,7 +230,7 @@ class TagProfileSource:
             types = np.concatenate([types, np.zeros(len(query.session), np.int64)])
         weights = np.zeros(query.shelf.tag_count + 1)
         if len(items):
-            weights = _summed(query.shelf, items, _strengths(settings.type_weights, types))
+            weights = _summed(query.shelf, items, self._strengths_of(settings.type_weights).take(types, mode="clip"))
             weights = _only_top(weights, settings.profile_top_n, query.shelf.tag_names)
         starter = settings.profile_starter_weight
         if starter > 0 and len(set(items.tolist())) < settings.profile_min_events:
@@ -232,28 +242,21 @@ class TagProfileSource:
 def _summed(shelf: Shelf, items: IntArray, strengths: FloatArray) -> FloatArray:
     """What the items' strengths add up to for each tag code, and 0 in one extra cell."""
     tags = shelf.tags[items]
-    counted = np.bincount((tags + 1).ravel(), strengths.repeat(tags.shape[1]), shelf.tag_count + 1).astype(np.float64)
+    counted: FloatArray
+    counted = np.bincount((tags + 1).ravel(), strengths.repeat(tags.shape[1]), shelf.tag_count + 1)  # type: ignore[assignment]  # with weights they are floats
     counted[:-1] = counted[1:]  # the first cell caught the padding
     counted[-1] = 0.0
     return counted
 
 
-def _overlap(profile: FloatArray, tags: npt.NDArray[np.int32]) -> FloatArray:
+def _overlap(profile: FloatArray, tags: IntArray) -> FloatArray:
     """Sum of the profile over each column of tags, added up as a tree of eight so that the order never varies."""
-    found = profile[tags]
+    found = profile.take(tags)
     eight = found if len(found) == 8 else found.reshape(-1, 8, found.shape[1]).sum(0)
     four = eight[0::2] + eight[1::2]
     two = four[0::2] + four[1::2]
     whole: FloatArray = two[0] + two[1]
     return whole
-
-
-def _strengths(type_weights: Mapping[int, float], types: IntArray) -> FloatArray:
-    table = np.zeros(int(types.max()) + 1)
-    for type_, weight in type_weights.items():
-        if type_ < len(table):
-            table[type_] = weight
-    return table[types]
 
 
 def _only_top(weights: FloatArray, count: int, names: Sequence[str]) -> FloatArray:

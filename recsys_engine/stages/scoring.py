@@ -15,7 +15,11 @@ class LinearRanker:
 
     def contributions(self, query: Query, items: IntArray, features: FloatArray, names: Sequence[str]) -> FloatArray:
         weights = np.array([query.settings.weights.get(name, 0.0) for name in names])
-        return normalised(features) * weights if len(items) else features
+        if not len(items):
+            return features
+        scaled = normalised(features)
+        scaled *= weights
+        return scaled
 
 
 def normalised(features: FloatArray) -> FloatArray:
@@ -23,5 +27,6 @@ def normalised(features: FloatArray) -> FloatArray:
     if not len(features):
         return features
     highest = features.max(0)
-    scaled: FloatArray = features / np.where(highest > 0, highest, np.inf)
+    highest[highest <= 0] = np.inf
+    scaled: FloatArray = features / highest
     return scaled
