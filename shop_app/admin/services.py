@@ -14,12 +14,17 @@ from shop_app.admin.edits import BulkEdit, ProductEdit
 from shop_app.admin.queries.people import person
 from shop_app.admin.queries.products import by_skus
 from shop_app.catalog import services as catalog
-from shop_app.catalog.models import Category, Product
+from shop_app.catalog.importing.rows import ProductRow, RowError
+from shop_app.catalog.importing.uploads import ImportPlan, claim_upload
+from shop_app.catalog.importing.writer import Tally
+from shop_app.catalog.models import CatalogueUpload, Category, Product
 from shop_app.core.errors import Conflict
+from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
 from shop_app.outbox.services import mark_changed
 from shop_app.recsys.gateway import RecsysGateway
 from shop_app.site_settings.services import audit, audit_engine
+from shop_app.sync.loading import load_catalogue
 from shop_app.tracking.delivery import key_hash
 from shop_app.tracking.models import TrackedEvent
 
@@ -65,6 +70,28 @@ def edit_products(skus: Sequence[str], edit: BulkEdit, actor: str, now: datetime
         now=now,
     )
     return len(products)
+
+
+def store_import(
+    upload: CatalogueUpload, rows: Sequence[ProductRow | RowError], plan: ImportPlan, actor: str, now: datetime
+) -> Tally:
+    """Store an uploaded catalogue, batch by batch in transactions of its own, after a line in the audit trail that says
+    what was shown. Half done and uploaded again, it goes on where it was.
+
+    Raises:
+        Conflict: the file was stored already.
+
+    """
+    planned = {
+        "created": len(plan.created),
+        "changed": len(plan.changed),
+        "unchanged": plan.unchanged,
+        "refused": len(plan.errors),
+    }
+    with unit_of_work(db.session):
+        claim_upload(upload.id, now)
+        audit(actor=actor, action="catalog.import", subject=upload.name, after=planned, note=plan.fingerprint, now=now)
+    return load_catalogue(rows, now)
 
 
 def _draft(product: Product) -> catalog.ProductDraft:

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from shop_app.extensions import Base, UtcDateTime
@@ -124,3 +124,16 @@ class SearchPosting(Base):
     term: Mapped[str] = mapped_column(String(60), primary_key=True)
     product_id: Mapped[int] = mapped_column(ForeignKey("product.id"), primary_key=True, index=True)
     weight: Mapped[float]
+
+
+class CatalogueUpload(Base):
+    """A catalogue file that waits in the console: its changes are shown before anything is stored. Kept two days."""
+
+    __tablename__ = "catalogue_upload"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    uploaded_by: Mapped[str] = mapped_column(String(80))
+    stored_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

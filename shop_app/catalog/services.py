@@ -185,6 +185,16 @@ def index_products(products: Sequence[Product]) -> None:
         db.session.execute(insert(SearchPosting), rows)
 
 
+def merged_facets(facets: Mapping[str, Sequence[str]], options: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
+    """A product's facets plus every option of its variants: a size that can be bought can be found."""
+    found = {name: list(values) for name, values in facets.items() if values}
+    for variant in options:
+        for name, value in variant.items():
+            if value not in found.setdefault(name, []):
+                found[name].append(value)
+    return found
+
+
 def slugify(text: str) -> str:
     """Lower-case ASCII words joined by hyphens."""
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
@@ -257,20 +267,10 @@ def _fill(product: Product, draft: ProductDraft, now: datetime) -> None:
     product.price_minor, product.compare_at_minor = draft.price_minor, draft.compare_at_minor
     product.currency, product.status, product.kind = draft.currency, draft.status, draft.kind
     product.stock = draft.stock
-    product.facets = _facets(draft)
+    product.facets = merged_facets(draft.facets, [variant.options for variant in draft.variants])
     product.image_urls = list(draft.image_urls)
     product.is_bundle = bool(draft.components)
     product.updated_at = now
-
-
-def _facets(draft: ProductDraft) -> dict[str, list[str]]:
-    """The draft's facets plus every option of its variants: a size that can be bought can be found."""
-    found = {name: list(values) for name, values in draft.facets.items() if values}
-    for variant in draft.variants:
-        for name, value in variant.options.items():
-            if value not in found.setdefault(name, []):
-                found[name].append(value)
-    return found
 
 
 def _variants(draft: ProductDraft) -> list[Variant]:

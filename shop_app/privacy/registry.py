@@ -213,6 +213,8 @@ HARMLESS = {
     "sink_state.name": "a stream",
     "replay.name": "a run",
     "brand.name": "a company",
+    "catalogue_upload.name": "a file's name",
+    "catalogue_upload.uploaded_by": "staff",
     "category.name": "a department",
 }
 """Columns whose names sound like a person and are none, with what they are."""

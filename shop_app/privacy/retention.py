@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, delete, func, select
 
 from shop_app.accounts.models import Letter, MemberSession
 from shop_app.cart.models import Cart, CartLine
+from shop_app.catalog.models import CatalogueUpload
 from shop_app.extensions import Base, db
 from shop_app.orders.models import PaymentAttempt, PaymentNotice
 from shop_app.privacy.models import Erasure
@@ -47,6 +48,7 @@ def windows() -> tuple[Window, ...]:
         Window("failed payments", PaymentAttempt, PaymentAttempt.updated_at, QUARTER, failed),
         Window("payment notices", PaymentNotice, PaymentNotice.received_at, QUARTER),
         Window("lines of closed baskets", CartLine, CartLine.added_at, timedelta(days=30), in_closed_baskets),
+        Window("catalogue uploads", CatalogueUpload, CatalogueUpload.uploaded_at, timedelta(days=2)),
         # Longer than the cookie lives.
         Window("sign-ins", MemberSession, MemberSession.seen_at, timedelta(days=200)),
         # Their links work for half an hour; the rest is for owners to see that one was written.

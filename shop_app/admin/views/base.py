@@ -52,7 +52,7 @@ NAVIGATION: tuple[tuple[str, tuple[NavLink, ...]], ...] = (
     (
         "Change",
         (
-            NavLink("admin.products", "Products", ("admin.product",)),
+            NavLink("admin.products", "Products", ("admin.product", "admin.catalogue_import", "admin.import_preview")),
             NavLink("admin.feature_flags", "Feature flags"),
             NavLink("admin.slots", "Surfaces and slots", ("admin.slot",)),
             NavLink("admin.rules", "Rules"),

@@ -1,15 +1,15 @@
 """Storing product rows in bulk: what is new is inserted, what differs is changed, what is the same is left alone."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, select
-from sqlalchemy.orm import joinedload, selectinload
 
-from shop_app.catalog.importing.rows import ProductRow, RowError, VariantRow
-from shop_app.catalog.models import BundleComponent, Product, SearchPosting, Variant
+from shop_app.catalog.importing.judging import ChangedRow, Judge, variants_of
+from shop_app.catalog.importing.rows import ProductRow, RowError
+from shop_app.catalog.models import Product, SearchPosting, Variant
 from shop_app.catalog.search import posting_weights
 from shop_app.catalog.services import (
     ProductDraft,
@@ -18,6 +18,7 @@ from shop_app.catalog.services import (
     category_at,
     change_product,
     create_product,
+    merged_facets,
     slugify,
 )
 from shop_app.core.errors import Conflict, InvalidInput
@@ -50,44 +51,22 @@ class ProductWriter:
         self.tally = Tally()
         self._brands: dict[str, int | None] = {"": None}
         self._categories: dict[tuple[str, ...], int] = {}
-        self._lines: dict[str, int] = {}
+        self._judge = Judge()
 
     def store(self, batch: Iterable[ProductRow | RowError], now: datetime) -> None:
         """Write a batch; the caller opens the transaction. Errors go into the tally."""
-        rows = list(self._usable(batch))
-        known = self._stored([row.sku for row in rows])
-        fresh = [row for row in rows if row.sku not in known]
-        self._change([row for row in rows if row.sku in known], known, now)
-        self._create([row for row in fresh if not row.components], now)
-        for bundle in (row for row in fresh if row.components):
+        judged = self._judge.judge(batch)
+        self.tally.errors += judged.errors
+        self.tally.unchanged += judged.unchanged
+        for one in judged.changed:
+            self._change(one, now)
+        self._create([row for row in judged.fresh if not row.components], now)
+        for bundle in (row for row in judged.fresh if row.components):
             self._create_bundle(bundle, now)
 
-    def _usable(self, batch: Iterable[ProductRow | RowError]) -> Iterator[ProductRow]:
-        for row in batch:
-            if isinstance(row, RowError):
-                self.tally.errors.append(row)
-            elif row.sku in self._lines:
-                problem = f"{row.sku} was on line {self._lines[row.sku]} already"
-                self.tally.errors.append(RowError(row.line, "sku", problem))
-            else:
-                self._lines[row.sku] = row.line
-                yield row
-
-    @staticmethod
-    def _stored(skus: Sequence[str]) -> dict[str, Product]:
-        whole = (joinedload(Product.brand), joinedload(Product.category), selectinload(Product.variants))
-        found = db.session.scalars(select(Product).where(Product.sku.in_(skus)).options(*whole))
-        return {product.sku: product for product in found}
-
-    def _change(self, rows: Sequence[ProductRow], known: dict[str, Product], now: datetime) -> None:
-        components = _stored_components([product.id for product in known.values() if product.is_bundle])
-        for row in rows:
-            product = known[row.sku]
-            wanted = row if row.has_stock else replace(row, stock=product.stock)
-            if _facts_of_row(wanted) == _facts_of_product(product, components.get(product.id, {})):
-                self.tally.unchanged += 1
-            elif self._try(row, lambda p=product, w=wanted: change_product(p.sku, _draft(w), now)):
-                self.tally.changed += 1
+    def _change(self, one: ChangedRow, now: datetime) -> None:
+        if self._try(one.row, lambda: change_product(one.row.sku, _draft(one.row), now)):
+            self.tally.changed += 1
 
     def _create_bundle(self, row: ProductRow, now: datetime) -> None:
         if self._try(row, lambda: create_product(_draft(row), now)):
@@ -106,7 +85,6 @@ class ProductWriter:
         return False
 
     def _create(self, rows: Sequence[ProductRow], now: datetime) -> None:
-        rows = self._without_taken_variants(rows)
         if not rows:
             return
         slugs = _free_slugs(rows)
@@ -119,24 +97,6 @@ class ProductWriter:
             db.session.execute(insert(SearchPosting), postings)
         mark_changed("item", ids.values(), now)
         self.tally.created += len(rows)
-
-    def _without_taken_variants(self, rows: Sequence[ProductRow]) -> list[ProductRow]:
-        """Leave out rows whose variants' SKUs belong to another product."""
-        skus = [variant.sku for row in rows for variant in _variants(row)]
-        seen: set[str] = set()
-        for start in range(0, len(skus), BATCH):
-            part = skus[start : start + BATCH]
-            seen.update(db.session.scalars(select(Variant.sku).where(Variant.sku.in_(part))))
-        free = []
-        for row in rows:
-            own = [variant.sku for variant in _variants(row)]
-            taken = next((sku for place, sku in enumerate(own) if sku in seen or sku in own[:place]), None)
-            if taken:
-                self.tally.errors.append(RowError(row.line, "variant sku", f"{taken} belongs to another variant"))
-            else:
-                seen.update(own)
-                free.append(row)
-        return free
 
     def _product_values(self, row: ProductRow, slug: str, now: datetime) -> dict[str, Any]:
         return {
@@ -183,10 +143,6 @@ def batches(rows: Iterable[ProductRow | RowError], size: int = BATCH) -> Iterato
     yield from (part for part in (batch, bundles) if part)
 
 
-def _variants(row: ProductRow) -> Sequence[VariantRow]:
-    return row.variants or (VariantRow(row.sku, {}, row.price_minor, row.stock),)
-
-
 def _variant_values(row: ProductRow, product_id: int) -> list[dict[str, Any]]:
     return [
         {
@@ -197,7 +153,7 @@ def _variant_values(row: ProductRow, product_id: int) -> list[dict[str, Any]]:
             "stock": variant.stock,
             "position": position,
         }
-        for position, variant in enumerate(_variants(row))
+        for position, variant in enumerate(variants_of(row))
     ]
 
 
@@ -215,13 +171,7 @@ def _posting_values(row: ProductRow, product_id: int) -> list[dict[str, Any]]:
 
 
 def _facets(row: ProductRow) -> dict[str, list[str]]:
-    """The row's facets plus every option of its variants: a size that can be bought can be found."""
-    found = {name: list(values) for name, values in row.facets.items() if values}
-    for variant in row.variants:
-        for name, value in variant.options.items():
-            if value not in found.setdefault(name, []):
-                found[name].append(value)
-    return found
+    return merged_facets(row.facets, [variant.options for variant in row.variants])
 
 
 def _free_slugs(rows: Sequence[ProductRow]) -> dict[str, str]:
@@ -253,51 +203,3 @@ def _draft(row: ProductRow) -> ProductDraft:
         variants=[VariantDraft(v.sku, v.price_minor, v.stock, v.options) for v in row.variants],
         components=row.components,
     )
-
-
-Facts = tuple[Any, ...]
-
-
-def _facts_of_row(row: ProductRow) -> Facts:
-    variants = [(v.sku, dict(v.options), v.price_minor, v.stock) for v in _variants(row)]
-    return (
-        (
-            row.title,
-            row.description,
-            slugify(row.brand)[:80],
-            "/".join(slugify(n)[:80] or "other" for n in row.category),
-        ),
-        (row.compare_at_minor, row.currency, row.status, row.kind, _facets(row), list(row.image_urls)),
-        variants,
-        dict(row.components),
-    )
-
-
-def _facts_of_product(product: Product, components: dict[str, int]) -> Facts:
-    brand = product.brand.slug if product.brand else ""
-    variants = [(v.sku, dict(v.options), v.price_minor, v.stock) for v in product.variants]
-    return (
-        (product.title, product.description, brand, product.category.path),
-        (
-            product.compare_at_minor,
-            product.currency,
-            product.status,
-            product.kind,
-            product.facets,
-            list(product.image_urls),
-        ),
-        variants,
-        components,
-    )
-
-
-def _stored_components(bundle_ids: Sequence[int]) -> dict[int, dict[str, int]]:
-    rows = db.session.execute(
-        select(BundleComponent.bundle_id, Product.sku, BundleComponent.quantity)
-        .join(Product, Product.id == BundleComponent.product_id)
-        .where(BundleComponent.bundle_id.in_(bundle_ids))
-    )
-    found: dict[int, dict[str, int]] = {}
-    for bundle_id, sku, quantity in rows:
-        found.setdefault(bundle_id, {})[sku] = quantity
-    return found
