@@ -18,10 +18,9 @@ from recsys_engine.service.settings import StoredSettings
 UNDER = Circumstances(datetime(2026, 3, 1, tzinfo=UTC), 7, 8, StoredSettings(), "learned-1", {"mmr_lambda": 0.5})
 NAMES = ("trend", "rule", "fill")
 numbers = st.floats(allow_nan=False)
+odds = st.floats(0, 1)
 places = st.lists(
-    st.tuples(
-        st.text(min_size=1), numbers, st.sampled_from(["score", "pin", "exploration"]), numbers, st.integers(0, 7)
-    ),
+    st.tuples(st.text(min_size=1), numbers, st.sampled_from(["score", "pin", "exploration"]), odds, st.integers(0, 7)),
     max_size=5,
 )
 
@@ -31,7 +30,7 @@ def test_the_text_holds_the_list_its_request_and_what_it_was_made_under(drawn):
     columns = [np.zeros(len(drawn)) for _ in range(4)]
     sources = np.array([bits for *_, bits in drawn], np.int64)
     pool = Pool(np.arange(len(drawn)), sources, columns[0][:, None], columns[1][:, None], columns[2], columns[3])
-    choices = [Choice(row, how, propensity=odds) for row, (_, _, how, odds, _) in enumerate(drawn)]
+    choices = [Choice(row, how, propensity=chance) for row, (_, _, how, chance, _) in enumerate(drawn)]
     items = tuple(ScoredItem(item_id, score, rank) for rank, (item_id, score, *_) in enumerate(drawn, 1))
     outcome = Outcome(pool, ("trend",), NAMES, choices, Trace())
     served = Served(Recommendations("r", "v", items), outcome, None, None)
