@@ -31,8 +31,10 @@ def weight_at(ts_ms: int, epoch_ms: int, half_life_ms: int) -> int:
     return base << min(shift, _MAX_LEFT) if shift >= 0 else base >> min(-shift, _MAX_RIGHT)
 
 
-def weights_at(ts_ms: npt.NDArray[np.int64], epoch_ms: int, half_life_ms: int) -> npt.NDArray[np.int64]:
-    """``weight_at`` for many events at once."""
+def weights_at(
+    ts_ms: npt.NDArray[np.int64], epoch_ms: int, half_life_ms: int | npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """``weight_at`` for many events at once, each with a half-life of its own if need be."""
     step = (ts_ms - epoch_ms) * STEPS // half_life_ms
     base, shift = _TABLE[step & (STEPS - 1)], step >> _STEP_BITS
     left, right = np.clip(shift, 0, _MAX_LEFT), np.clip(-shift, 0, _MAX_RIGHT)

@@ -114,11 +114,9 @@ def sequence_pairs(rows: FloatArray, new: NewRows) -> tuple[IntArray, IntArray, 
 
 def _nearest(items: FloatArray, counted: BoolArray) -> BoolArray:
     """Of the same item at several lags only the nearest that counts."""
-    kept = counted.copy()
-    for lag in range(1, len(items)):
-        for nearer in range(lag):
-            kept[lag] &= ~(counted[nearer] & (items[nearer] == items[lag]))
-    return kept
+    is_nearer = np.tri(len(items), k=-1, dtype=bool)[..., None]
+    repeats: BoolArray = (is_nearer & counted & (items == items[:, None])).any(axis=1)
+    return counted & ~repeats
 
 
 def basket_lines(users: IntArray, rows: FloatArray) -> tuple[IntArray, IntArray, IntArray]:

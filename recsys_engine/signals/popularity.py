@@ -103,29 +103,23 @@ class Popularity:
         if not len(items):
             return
         self._reserve(int(items.max()) + 1)
+        kinds, of_kind = np.unique(types, return_inverse=True)
+        rows = np.array([self._row(type_) for type_ in kinds.tolist()])[of_kind]
+        own = np.array([self.half_life_ms(type_) for type_ in kinds.tolist()])[of_kind]
+        if self.pace:
+            events = zip(types.tolist(), items.tolist(), strict=True)
+            own = np.array([self.half_life_ms(type_, self.pace.get(item, 1.0)) for type_, item in events])
         amounts = quantities(values)
-        for type_ in np.unique(types).tolist():
-            row = self._row(type_)
-            mask = types == type_
-            for window, half_life in ((1, TREND_SHORT_MS), (2, TREND_LONG_MS)):
-                shares = _shares(weights_at(ts_ms[mask], self.epoch_ms, half_life), amounts[mask])
-                np.add.at(self.cells[window, row], items[mask], shares)
-            for pace, here in self._by_pace(items[mask]):
-                shares = self._shares(type_, pace, amounts[mask][here], ts_ms[mask][here])
-                np.add.at(self.cells[0, row], items[mask][here], shares)
+        windows: tuple[IntArray | int, ...] = (own, TREND_SHORT_MS, TREND_LONG_MS)
+        for window, half_lives in enumerate(windows):
+            shares = _shares(weights_at(ts_ms, self.epoch_ms, half_lives), amounts)
+            np.add.at(self.cells[window], (rows, items), shares)
         self.journal.note_all(items.tolist())
 
     def _shares(
         self, type_: int, pace: float, amounts: npt.NDArray[np.int64], ts_ms: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
         return _shares(weights_at(ts_ms, self.epoch_ms, self.half_life_ms(type_, pace)), amounts)
-
-    def _by_pace(self, items: npt.NDArray[np.int64]) -> list[tuple[float, npt.NDArray[np.bool_]]]:
-        """Which of the items go at which pace."""
-        if not self.pace:
-            return [(1.0, np.ones(len(items), bool))]
-        paces = np.array([self.pace.get(item, 1.0) for item in items.tolist()])
-        return [(pace, paces == pace) for pace in np.unique(paces).tolist()]
 
     def counted(self, type_: int, items: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """The 120-day cells of one event type."""
