@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -81,6 +82,7 @@ class Replica:
                     break
                 learn(state, rows[start : start + APPLY_CHUNK])
                 before_seq = state.seq
+            time.sleep(0)  # whoever waits for a list takes the lock before the next part does
         else:
             return
         self.catch_up()
