@@ -11,6 +11,8 @@ from scripts.faults.stand import Stand
 PUSH = 2
 """A push makes two attempts, so two disturbed deliveries make one push fail."""
 FIRED_WITHIN_S = 20.0
+REACHED_WITHIN_S = 120.0
+"""Bad events wait their turn behind what the faults before them left."""
 HALVINGS = 8
 """Refused calls after which a bad event has been followed into a small part of its batch."""
 UNTIL_DISARMED = 10**9
@@ -142,7 +144,7 @@ def _refuse_whole_batches(scene: Scene) -> int:
     before = scene.proxy.refused_batches
     scene.proxy.arm("refuse_whole_batch", UNTIL_DISARMED)
     scene.tell_poison(3)
-    _wait(lambda: scene.proxy.refused_batches - before >= HALVINGS, FIRED_WITHIN_S)
+    _wait(lambda: scene.proxy.refused_batches - before >= HALVINGS, REACHED_WITHIN_S)
     scene.proxy.disarm()
     return scene.proxy.refused_batches - before
 
