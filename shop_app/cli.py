@@ -21,6 +21,8 @@ from shop_app.analytics.services import credit_order_lines, roll_days
 from shop_app.catalog.importing.history import read_history
 from shop_app.catalog.importing.products import Defaults
 from shop_app.catalog.importing.rows import RowError
+from shop_app.catalog.links.checks import note_answer, take_check
+from shop_app.catalog.links.fetching import allowed_hosts, look
 from shop_app.config import Settings, example_env
 from shop_app.core.clock import Clock
 from shop_app.core.errors import InvalidInput, NotFound
@@ -62,6 +64,7 @@ def register(group: click.Group) -> None:
         simulate,
         migrations,
         run_studies,
+        check_links,
         forget_order,
     ):
         group.add_command(command)
@@ -215,6 +218,20 @@ def run_studies() -> None:
         if study_id is None:
             return
         _run_study(study_id)
+
+
+@click.command("check-links")
+def check_links() -> None:
+    """Look at the addresses of products that somebody wanted looked at, one after the other, on allowed hosts only."""
+    hosts = allowed_hosts(current_app.extensions["settings"].link_check_hosts)
+    while True:
+        with unit_of_work(db.session):
+            wanted = take_check(_now())
+        if wanted is None:
+            return
+        answer = look(wanted.url, hosts=hosts, wants_picture=wanted.is_picture)
+        with unit_of_work(db.session):
+            note_answer(wanted, answer, _now())
 
 
 def _run_study(study_id: int) -> None:

@@ -54,6 +54,9 @@ class Settings:
     rate_limits: bool = _setting("Rate limits on login, search, events, checkout", default=True)
     staff_two_step: bool = _setting("Staff must use a second factor to sign in; on for a public machine", default=False)
     trusted_proxies: int = _setting("Reverse proxies in front whose X-Forwarded headers count", default=0)
+    link_check_hosts: str = _setting(
+        "Hosts a worker may ask whether pictures and pages of products answer, with commas; empty: none", default=""
+    )
     log_level: str = _setting(
         "Least severe line written", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR")
     )

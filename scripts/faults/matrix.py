@@ -123,6 +123,7 @@ def _storm(scene: Scene, app: Flask, verdict: Verdict, *, events: int, rate: flo
     told = 0
     while True:
         for point in points:
+            _connect_anew(app)
             scene.tell_poison(POISON_PER_POINT)
             row = _strike(scene, point)
             verdict.rows.append(row)
@@ -138,6 +139,12 @@ def _storm(scene: Scene, app: Flask, verdict: Verdict, *, events: int, rate: flo
         by_farm[number] = report["told"]
         verdict.resent += report["resent"]
     return by_farm
+
+
+def _connect_anew(app: Flask) -> None:
+    """A database that was restarted has ended this process's connections too."""
+    with app.app_context():
+        db.engine.dispose()
 
 
 def _strike(scene: Scene, point: Point) -> Struck:

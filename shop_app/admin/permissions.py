@@ -57,6 +57,7 @@ RULES: dict[str, Rule] = {
     "admin.import_preview": Rule(Right.MERCHANDISE),
     "admin.import_csv": Rule(Right.MERCHANDISE),
     "admin.store_import": Rule(Right.MERCHANDISE, is_dangerous=True),
+    "admin.check_links": Rule(Right.MERCHANDISE),
     "admin.orders": Rule(Right.SEE_PEOPLE),
     "admin.order": Rule(Right.SEE_PEOPLE),
     "admin.cancel_order": Rule(Right.SERVE, is_dangerous=True),

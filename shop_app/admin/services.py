@@ -17,6 +17,7 @@ from shop_app.catalog import services as catalog
 from shop_app.catalog.importing.rows import ProductRow, RowError
 from shop_app.catalog.importing.uploads import ImportPlan, claim_upload
 from shop_app.catalog.importing.writer import Tally
+from shop_app.catalog.links.checks import ask_for_checks
 from shop_app.catalog.models import CatalogueUpload, Category, Product
 from shop_app.core.errors import Conflict
 from shop_app.core.unit_of_work import unit_of_work
@@ -92,6 +93,13 @@ def store_import(
         claim_upload(upload.id, now)
         audit(actor=actor, action="catalog.import", subject=upload.name, after=planned, note=plan.fingerprint, now=now)
     return load_catalogue(rows, now)
+
+
+def ask_for_link_checks(skus: Sequence[str], site_url: str, actor: str, now: datetime) -> int:
+    """Have a worker look at the addresses of these products; returns how many addresses there are."""
+    number = ask_for_checks(by_skus(skus), site_url, now)
+    audit(actor=actor, action="catalog.links", subject=f"{number} addresses", note=", ".join(skus), now=now)
+    return number
 
 
 def _draft(product: Product) -> catalog.ProductDraft:

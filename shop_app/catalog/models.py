@@ -137,3 +137,21 @@ class CatalogueUpload(Base):
     uploaded_at: Mapped[datetime] = mapped_column(UtcDateTime)
     uploaded_by: Mapped[str] = mapped_column(String(80))
     stored_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class LinkCheck(Base):
+    """One address of a product that somebody wanted looked at, and what was found (see `catalog.links`)."""
+
+    __tablename__ = "link_check"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey("product.id"), index=True)
+    url: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(10))  # picture | page
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    checked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    verdict: Mapped[str | None] = mapped_column(String(20))
+    status: Mapped[int] = mapped_column(default=0)
+    media_type: Mapped[str] = mapped_column(String(100), default="")
+    size_bytes: Mapped[int] = mapped_column(default=0)

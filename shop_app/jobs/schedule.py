@@ -28,11 +28,12 @@ RETAIN = Task("retain", "shop_app.jobs.privacy.retain", every=timedelta(minutes=
 CANARY = Task("canary", "shop_app.jobs.canary.probe", every=timedelta(minutes=2))
 TIDY_COUNTS = Task("tidy_counts", "shop_app.jobs.metering.tidy", every=timedelta(minutes=20))
 STUDIES = Task("studies", "shop_app.jobs.studies.begin", every=timedelta(seconds=5))
+LINKS = Task("links", "shop_app.jobs.links.begin", every=timedelta(seconds=5))
 EMBED = Task("embed", "shop_app.jobs.recommender.embed", every=timedelta(seconds=10))
 REFIT = Task("refit", "shop_app.jobs.recommender.refit", every=timedelta(minutes=5))
 TASKS: tuple[Task, ...] = (
     DELIVER, SUMMARISE, ALERTS, EXPERIMENTS, BANDITS, SETTLE_PAYMENTS, RECONCILE, FORGET, RETAIN, CANARY, TIDY_COUNTS,
-    STUDIES, EMBED, REFIT,
+    STUDIES, LINKS, EMBED, REFIT,
 )  # fmt: skip
 
 
