@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,6 +30,9 @@ class Engine:
     rerank verb for given items. Nothing is cached between users that the service would not cache.
     """
 
+    overrides = Overrides()
+    """What every request asks for beyond the stored defaults."""
+
     def fit(self, events: Any, items: Any) -> None:
         """Build the live state from the log and refit the model; everything in `events` lies before the window."""
         stored = StoredSettings()
@@ -45,25 +49,31 @@ class Engine:
     def recommend(self, user: str, history: Sequence[Any], k: int, exclude: Collection[str] = ()) -> list[str]:
         """The home list; with `exclude` the shopper wants what they never bought."""
         self._meet(user, history)
-        overrides = Overrides(rule_exclude_events=True, purchased_window_days=EVER_DAYS) if exclude else Overrides()
+        overrides = self.overrides
+        if exclude:
+            overrides = replace(overrides, rule_exclude_events=True, purchased_window_days=EVER_DAYS)
         limits = Constraints(exclude_item_ids=tuple(exclude))
         return self._list(RecommendRequest(_name(user), k, Context("home"), limits, overrides=overrides))
 
     def similar(self, item: str, k: int) -> list[str]:
-        return self._list(RecommendRequest(None, k, Context("pdp.similar", item)))
+        return self._list(RecommendRequest(None, k, Context("pdp.similar", item), overrides=self.overrides))
 
     def complete(self, basket: Sequence[str], k: int) -> list[str]:
-        return self._list(RecommendRequest(None, k, Context("cart", cart_item_ids=tuple(basket))))
+        return self._list(
+            RecommendRequest(None, k, Context("cart", cart_item_ids=tuple(basket)), overrides=self.overrides)
+        )
 
     def rank_cold(self, user: str, history: Sequence[Any], candidates: Sequence[str], k: int) -> list[str]:
         """The rerank verb over items nobody has bought."""
         self._meet(user, history)
         given = [RerankCandidate(item) for item in candidates]
-        return self._list(RecommendRequest(_name(user), k, Context("home")), given)
+        return self._list(RecommendRequest(_name(user), k, Context("home"), overrides=self.overrides), given)
 
     def next_click(self, session_items: Sequence[str], k: int) -> list[str]:
         """A guest's session on the home surface."""
-        return self._list(RecommendRequest(None, k, Context("home", session_item_ids=tuple(session_items))))
+        return self._list(
+            RecommendRequest(None, k, Context("home", session_item_ids=tuple(session_items)), overrides=self.overrides)
+        )
 
     def _list(self, request: RecommendRequest, given: Sequence[RerankCandidate] | None = None) -> list[str]:
         served = self._ranking.recommend(request, "yardstick", self._stored, self._now_s, candidates=given)
@@ -79,6 +89,18 @@ class Engine:
             item = self._state.catalog.index_of(event.item)
             code = abs(hash(event.basket)) % 2**48
             self._state.histories.append(index, (item, int(event.ts) * 1000, int(event.type), event.value, code))
+
+
+class Plain(Engine):
+    """By relevance alone: no diversity, no caps."""
+
+    overrides = Overrides(mmr_lambda=1.0, brand_cap=0, category_cap=0)
+
+
+class Capped(Engine):
+    """The defaults with at most two items of a brand and three of a category in each list."""
+
+    overrides = Overrides(brand_cap=2, category_cap=3)
 
 
 def _name(user: str) -> str:
