@@ -220,11 +220,11 @@ def is_encodable(text: str) -> bool:
 
 
 def depth(value: Any, limit: int = MAX_JSON_DEPTH) -> int:
-    """How deep containers nest, counting stops just past ``limit``."""
+    """How deep the objects and lists of parsed JSON nest, counting stops just past ``limit``."""
     level, layer = 0, [value]
     while layer and level <= limit:
-        inner = [x for x in layer if isinstance(x, (Mapping, list, tuple))]
-        layer = [y for x in inner for y in (x.values() if isinstance(x, Mapping) else x)]
+        inner = [x for x in layer if isinstance(x, (dict, list))]
+        layer = [y for x in inner for y in (x.values() if isinstance(x, dict) else x)]
         level += bool(inner)
     return level
 
