@@ -76,11 +76,12 @@ class Outcome:
 
     def sources(self, row: int) -> tuple[str, ...]:
         """Who put a row into the pool."""
-        return self.named(self.pool.sources.item(row))
+        return names_of(self.pool.sources.item(row), self.source_names)
 
-    def named(self, bits: int) -> tuple[str, ...]:
-        """The names behind ``bits``, of which the n-th stands for the n-th of ``source_names``."""
-        return tuple([name for place, name in enumerate(self.source_names) if bits >> place & 1])
+
+def names_of(bits: int, names: Sequence[str]) -> tuple[str, ...]:
+    """The names whose bit is set, the n-th bit standing for the n-th name."""
+    return tuple([name for place, name in enumerate(names) if bits >> place & 1])
 
 
 def recommend(job: Job) -> Outcome:

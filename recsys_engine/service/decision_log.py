@@ -10,7 +10,7 @@ from datetime import datetime
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from sqlalchemy import Connection
@@ -19,6 +19,9 @@ from recsys_engine.contract.control import AuditedDecision, AuditQuery
 from recsys_engine.contract.encoding import request_json
 from recsys_engine.contract.errors import ContractError
 from recsys_engine.contract.requests import RecommendRequest, RerankCandidate
+from recsys_engine.contract.responses import ScoredItem
+from recsys_engine.domain import Choice
+from recsys_engine.pipeline import names_of
 from recsys_engine.service.ranking import Served
 from recsys_engine.service.settings import StoredSettings
 from recsys_engine.store.decisions import (
@@ -57,6 +60,22 @@ class Circumstances:
     candidates: Sequence[RerankCandidate] | None = None
 
 
+class Noted(NamedTuple):
+    """What of a served list waits to be written; encoding it is left to the background thread.
+
+    ``found_by`` has for each place the bits of ``source_names`` that found it.
+    """
+
+    request: RecommendRequest
+    under: Circumstances
+    request_id: str
+    model_version: str
+    items: tuple[ScoredItem, ...]
+    choices: list[Choice]
+    found_by: list[int]
+    source_names: tuple[str, ...]
+
+
 class DecisionLog:
     """Buffers decisions (up to a second of them may be lost in a crash) and answers the audit."""
 
@@ -65,7 +84,7 @@ class DecisionLog:
         self._sample_rate = sample_rate
         self._reading = reading
         self._writing = writing
-        self._waiting: deque[NewDecision] = deque(maxlen=BUFFER)
+        self._waiting: deque[Noted] = deque(maxlen=BUFFER)
         self._sets: dict[str, str] = {}
         self._kept: set[str] = set()
         self._one_at_a_time = Lock()
@@ -79,11 +98,8 @@ class DecisionLog:
         request_id = served.answer.request_id
         if self._sample_rate < 1 and _share(request_id) >= self._sample_rate:
             return
-        user_hash = self.user_hash(request.user_id) if request.user_id else None
-        surface, body = request.context.surface, body_text(request, served, under)
-        decision_id, ts_us = str(uuid4()), to_us(under.now)
         self._sets[under.settings.digest] = under.settings.text
-        self._waiting.append(NewDecision(decision_id, request_id, ts_us, surface, user_hash, under.log_seq, body))
+        self._waiting.append(noted(request, served, under))
 
     def flush(self) -> int:
         """Write what waits, and wait for a write under way: what was noted before the call is stored after it."""
@@ -94,10 +110,16 @@ class DecisionLog:
             if batch:
                 sets = {digest: text for digest, text in list(self._sets.items()) if digest not in self._kept}
                 with self._writing() as (connection, tenant):
-                    write_decisions(connection, tenant, batch)
+                    write_decisions(connection, tenant, map(self._row, batch))
                     keep_settings(connection, tenant, sets)
                 self._kept.update(sets)
             return len(batch)
+
+    def _row(self, one: "Noted") -> NewDecision:
+        user_id, under = one.request.user_id, one.under
+        user_hash = self.user_hash(user_id) if user_id else None
+        surface, ts_us = one.request.context.surface, to_us(under.now)
+        return NewDecision(str(uuid4()), one.request_id, ts_us, surface, user_hash, under.log_seq, body_text(one))
 
     def find(self, query: AuditQuery) -> list[AuditedDecision]:
         """Stored decisions, newest first, without their details."""
@@ -133,32 +155,45 @@ def _share(request_id: str) -> float:
     return int(sha256(request_id.encode()).hexdigest()[:8], 16) / 2**32
 
 
-def body_text(request: RecommendRequest, served: Served, under: Circumstances) -> str:
+def noted(request: RecommendRequest, served: Served, under: Circumstances) -> Noted:
+    """The parts of a served list that are stored; the arrays it was made from are let go."""
+    outcome, answer = served.outcome, served.answer
+    found_by = outcome.pool.sources[[choice.row for choice in outcome.choices]].tolist()
+    return Noted(
+        request,
+        under,
+        answer.request_id,
+        answer.model_version,
+        answer.items,
+        outcome.choices,
+        found_by,
+        outcome.source_names,
+    )
+
+
+def body_text(one: Noted) -> str:
     """What is stored of a list, as JSON text; ``final_items`` is written by hand because lists come in thousands."""
+    under = one.under
     body = {
-        "request": request_json(request),
+        "request": request_json(one.request),
         "settings": under.settings.digest,
-        "model_version": served.answer.model_version,
+        "model_version": one.model_version,
         "epoch_ms": under.epoch_ms,
         "learned": under.learned,
         **({"policy": dict(under.policy)} if under.policy else {}),
         **({} if under.candidates is None else {"candidates": [[c.item_id, c.score] for c in under.candidates]}),
     }
-    return f'{_ENCODER.encode(body)[:-1]},"final_items":{_final_items_text(served)}}}'
-
-
-def _final_items_text(served: Served) -> str:
-    outcome, items = served.outcome, served.answer.items
-    if not all(math.isfinite(item.score) for item in items):
-        return _ENCODER.encode(final_items(served))
-    places = outcome.pool.sources[[choice.row for choice in outcome.choices]].tolist()
-    found_by = {bits: _ENCODER.encode(outcome.named(bits)) for bits in set(places)}
-    told = [
-        f'{{"item_id":{encode_basestring_ascii(item.item_id)},"score":{item.score!r},"how":"{choice.how}",'
-        f'"propensity":{choice.propensity!r},"sources":{found_by[bits]}}}'
-        for item, choice, bits in zip(items, outcome.choices, places, strict=True)
+    names = {bits: _ENCODER.encode(names_of(bits, one.source_names)) for bits in set(one.found_by)}
+    items = [
+        f'{{"item_id":{encode_basestring_ascii(item.item_id)},"score":{_number(item.score)},"how":"{choice.how}",'
+        f'"propensity":{choice.propensity!r},"sources":{names[bits]}}}'
+        for item, choice, bits in zip(one.items, one.choices, one.found_by, strict=True)
     ]
-    return f"[{','.join(told)}]"
+    return f'{_ENCODER.encode(body)[:-1]},"final_items":[{",".join(items)}]}}'
+
+
+def _number(value: float) -> str:
+    return repr(value) if math.isfinite(value) else json.dumps(value)
 
 
 def final_items(served: Served) -> list[dict[str, Any]]:

@@ -178,8 +178,7 @@ class Ranking:
         places = tuple([ScoredItem(ids[item], score, rank) for rank, (item, score) in enumerate(listed, 1)])
         if request.include_reasons or insight is not None:
             places = tuple(
-                replace(
-                    place,
+                place._replace(
                     reasons=reasons(outcome, choice, query, steer.rules) if request.include_reasons else (),
                     explain=None if insight is None else explanation(outcome, choice, query, insight, level),
                 )

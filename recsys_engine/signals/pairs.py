@@ -11,6 +11,7 @@ from recsys_engine.signals.packing import Arrays
 
 _FIRST_CAPACITY = 1024
 _MINUTE_MS = 60_000
+_NO_ITEMS: IntArray = np.empty(0, np.int64)
 
 
 class PairCounts:
@@ -164,14 +165,17 @@ class PairCounts:
         shrinkage s.
         """
         if not items:
-            return np.empty(0, np.int64), np.zeros(0)
+            return _NO_ITEMS, np.zeros(0)
         norms = self._norms_at(norm, now_ms)
-        scales = weights * norms.left[np.minimum(items, len(norms.left) - 1)] * norms.factor
+        scales = weights * norms.left.take(items, mode="clip") * norms.factor
         merged = self._merged
         rows = [merged.get(item) or self.raw_row(item) for item in items]
-        partners = np.concatenate([partners for partners, _ in rows])
-        counts = np.concatenate([counts for _, counts in rows])
-        counts *= scales.repeat([len(partners) for partners, _ in rows])
+        filled = [n for n, (partners, _) in enumerate(rows) if len(partners)]
+        if not filled:
+            return _NO_ITEMS, np.zeros(0)
+        partners = np.concatenate([rows[n][0] for n in filled])
+        counts = np.concatenate([rows[n][1] for n in filled])
+        counts *= scales[filled].repeat([len(rows[n][0]) for n in filled])
         return partners, counts
 
     def popularity_norms(self, items: IntArray, now_ms: int, norm: "Norm") -> FloatArray:

@@ -1,7 +1,7 @@
 """Served lists, written in batches by the background thread."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,7 @@ class DecisionQuery:
     limit: int = 50
 
 
-def write_decisions(connection: Connection, tenant: int, batch: Sequence[NewDecision]) -> None:
+def write_decisions(connection: Connection, tenant: int, batch: Iterable[NewDecision]) -> None:
     """Store many decisions at once."""
     connection.execute(
         insert(decisions),

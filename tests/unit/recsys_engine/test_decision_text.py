@@ -11,7 +11,7 @@ from recsys_engine.contract import Context, RecommendRequest
 from recsys_engine.contract.responses import Recommendations, ScoredItem
 from recsys_engine.domain import Choice, Pool, Trace
 from recsys_engine.pipeline import Outcome
-from recsys_engine.service.decision_log import Circumstances, body_text, final_items
+from recsys_engine.service.decision_log import Circumstances, body_text, final_items, noted
 from recsys_engine.service.ranking import Served
 from recsys_engine.service.settings import StoredSettings
 
@@ -35,7 +35,7 @@ def test_the_text_holds_the_list_its_request_and_what_it_was_made_under(drawn):
     outcome = Outcome(pool, ("trend",), NAMES, choices, Trace())
     served = Served(Recommendations("r", "v", items), outcome, None, None)
 
-    body = json.loads(body_text(RecommendRequest("ü1", 5, Context("home")), served, UNDER))
+    body = json.loads(body_text(noted(RecommendRequest("ü1", 5, Context("home")), served, UNDER)))
 
     assert body.pop("final_items") == json.loads(json.dumps(final_items(served)))
     assert body == {
