@@ -1,6 +1,7 @@
 """How the console writes numbers, money and moments: the template filters of its pages."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from shop_app.analytics.intervals import Estimate
 from shop_app.core.events import EventKind
 from shop_app.core.money import Money
 from shop_app.experiments.statistics.srm import SegmentSplit
+from shop_app.sync.payloads import REGRET_TYPES
 
 NOTHING = "–"
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -95,17 +97,23 @@ def duration(span: timedelta | None) -> str:
 
 def event_name(kind: int) -> str:
     """`view`, `click`, … or the number of a kind nobody named."""
-    return EventKind(kind).name.lower() if kind in set(EventKind) else f"type {kind}"
+    if kind in set(EventKind):
+        return EventKind(kind).name.lower()
+    return next(
+        (regret.replace("_", " ") for regret, one in REGRET_TYPES.items() if regret and one == kind), f"type {kind}"
+    )
 
 
 def plainly(value: object) -> str:
-    """A stored value as a person reads it: lists with commas, structures as JSON, nothing as a dash."""
+    """A stored value as a person reads it: lists and fields with commas, what is deeper as JSON, nothing as a dash."""
     if value is None or value in ("", (), []):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list | tuple) and all(isinstance(one, str | int | float) for one in value):
         return ", ".join(map(str, value))
+    if isinstance(value, dict) and all(isinstance(one, str | int | float | None) for one in value.values()):
+        return ", ".join(f"{name}: {plainly(one)}" for name, one in value.items())
     return str(value) if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -115,6 +123,16 @@ def safe_cell(value: object) -> str:
     if isinstance(value, int | float) or not text.startswith(FORMULA_STARTS):
         return text
     return f"'{text}"
+
+
+def reason(text: str) -> str:
+    """Why an item stands in a list, without the ids of rules: `rule: boost +0.50`, `recent popularity`."""
+    return re.sub(r"\[[^\]]*\]", "", text).replace("rule.", "rule: ").replace(":+", " +").replace("_", " ").strip()
+
+
+def p_value(value: float) -> str:
+    """Three digits; what is smaller is not nought."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 SEGMENTS = {"day": "First seen on", "device": "Device:", "landing": "Visit began on"}
@@ -141,4 +159,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "event_name": event_name,
     "plainly": plainly,
     "segment": segment,
+    "p_value": p_value,
+    "reason": reason,
 }

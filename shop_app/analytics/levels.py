@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from shop_app.analytics.alerts import Finding
 from shop_app.analytics.monitoring.burn_rate import PERIOD, RULES, AnswerCounts, BurnRule, burn_rate, firing
 from shop_app.recsys.models import BOUNDS_MS
-from shop_app.recsys.queries import Summary, answers, summary
+from shop_app.recsys.queries import Answers, Summary, answers, summary
 
 FAST_MS = 300
 """What a shopper does not notice below the fold; also the default deadline of a list."""
@@ -57,7 +57,7 @@ OBJECTIVES: tuple[Objective, ...] = (
         0.97,
         lambda found: found.cached + found.fallback,
         "If the recommender answers, its answers are empty or not for sale: look at Catalogue differences, at the "
-        "rules, and at `Why this list?` for the slot with the largest share.",
+        "rules, and at “Why this list?” for the slot with the largest share.",
     ),
 )
 
@@ -84,8 +84,11 @@ class Level:
 
 def levels(now: datetime) -> list[Level]:
     """Every promise with the last 30 days and the burn rates of each alert window up to `now`."""
-    until = now + timedelta(minutes=1)
-    found = {length: summary(answers(now - length, until)) for length in (*WINDOWS, PERIOD)}
+    rows: list[Answers] = []
+    found, until = {}, now + timedelta(minutes=1)
+    for length in sorted({*WINDOWS, PERIOD}):  # each window is the one before and some more: no minute is read twice
+        rows += answers(now - length, until)
+        found[length], until = summary(rows), now - length
     return [_level(objective, found) for objective in OBJECTIVES]
 
 

@@ -23,6 +23,16 @@ from shop_app.site_settings.defaults import SLOTS
 BASE_WITHOUT_DATA = 0.05
 """The calculator's rate while nothing was measured."""
 
+LABELS = {
+    "title": "Title",
+    "k": "Cards",
+    "brand_cap": "Most of one brand",
+    "category_cap": "Most of one category",
+    "is_on": "Shown",
+    **{name: KNOBS[name].label for name in services.ENGINE_KNOBS},
+}
+"""What a variant may change, in the words of the form."""
+
 CSV_HEADER = (
     "variant", "metric", "n_control", "n_variant", "mean_control", "mean_variant", "difference",
     "always_low", "always_high", "fixed_low", "fixed_high", "p", "p_holm",
@@ -32,7 +42,7 @@ CSV_HEADER = (
 @bp.get("/experiments")
 def experiments() -> str:
     """All of them, newest first."""
-    return page("admin/experiments.html", experiments=every_experiment())
+    return page("admin/experiments.html", experiments=every_experiment(), metrics=METRICS)
 
 
 @bp.get("/experiments/new")
@@ -74,6 +84,7 @@ def experiment(key: str) -> str:
         experiment=planned,
         report=found,
         metrics=METRICS,
+        labels=LABELS,
         read_at=now(),
         plots={arm.variant: _intervals(arm) for arm in found.arms},
     )
