@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from shop_app.cart.models import OPEN, Cart, CartLine
 from shop_app.catalog.models import Product, Variant
 from shop_app.catalog.queries import card
 from shop_app.core.money import Money
-from shop_app.extensions import db
+from shop_app.extensions import PlainRead, db
 
 FREE_DELIVERY_FROM_MINOR = 50_00
 """Standard delivery costs nothing from this subtotal on, in minor units of the shop's currency."""
@@ -113,8 +113,16 @@ def cart_view(shopper_key: str, currency: str) -> CartView:
 
 def count(shopper_key: str) -> int:
     """Pieces in the open basket."""
-    pieces = select(func.coalesce(func.sum(CartLine.quantity), 0)).join(Cart)
-    return db.session.scalars(pieces.where(Cart.shopper_key == shopper_key, Cart.status == OPEN)).one()
+    return int(_pieces(shopper_key=shopper_key)[0][0])
+
+
+_line, _cart = CartLine.__table__, Cart.__table__
+_pieces = PlainRead(
+    select(func.coalesce(func.sum(_line.c.quantity), 0))
+    .join(_cart, _cart.c.id == _line.c.cart_id)
+    .where(_cart.c.shopper_key == bindparam("shopper_key"), _cart.c.status == OPEN)
+)
+"""Every page asks."""
 
 
 def options_text(variant: Variant) -> str:

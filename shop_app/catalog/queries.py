@@ -195,32 +195,45 @@ def ancestry(path: str) -> list[Department]:
     """The categories from the root down to `path`, itself included."""
     slugs = path.split("/")
     paths = ["/".join(slugs[: depth + 1]) for depth in range(len(slugs))]
-    rows = db.session.execute(select(Category.path, Category.name).where(Category.path.in_(paths)))
-    names = {found: name for found, name in rows}  # noqa: C416 - rows unpack, dict() of rows does not type-check
+    names = _category_names()
+    if path not in names:  # new, and written past the session
+        names = _read_category_names()
     return [Department(p, names[p]) for p in paths if p in names]
 
 
+def _read_category_names() -> dict[str, str]:
+    return dict(db.session.execute(select(Category.path, Category.name)).tuples().all())
+
+
+_category_names = Kept(_read_category_names, Category)
+
+
+_PAGE = (
+    select(Product)
+    .where(Product.slug == bindparam("slug"), Product.status != "hidden")
+    .options(joinedload(Product.brand), joinedload(Product.category), selectinload(Product.variants))
+)
+
+
 def product_page(slug: str) -> Product:
-    """A product with everything its page shows, whatever its status except hidden.
+    """A product with everything its page shows but the parts of a bundle, whatever its status except hidden.
 
     Raises:
         NotFound: there is none, or it is hidden.
 
     """
-    query = (
-        select(Product)
-        .where(Product.slug == slug, Product.status != "hidden")
-        .options(
-            joinedload(Product.brand),
-            joinedload(Product.category),
-            selectinload(Product.variants),
-            selectinload(Product.components).joinedload(BundleComponent.product),
-        )
-    )
-    found = db.session.scalars(query).unique().one_or_none()
+    found = db.session.scalars(_PAGE, {"slug": slug}).unique().one_or_none()
     if found is None:
         raise NotFound("There is no such product.")
     return found
+
+
+def bundle_parts(product: Product) -> Sequence[BundleComponent]:
+    """What a bundle contains, with its products; nothing for any other product."""
+    if not product.is_bundle:
+        return ()
+    parts = select(BundleComponent).where(BundleComponent.bundle_id == product.id).order_by(BundleComponent.id)
+    return db.session.scalars(parts.options(joinedload(BundleComponent.product))).all()
 
 
 def top_tags(category_path: str, *, limit: int) -> list[tuple[str, str]]:

@@ -18,4 +18,6 @@ def remember_viewed(sku: str, shopper: Shopper) -> None:
     if not shopper.consent.personalisation:
         session.pop("recent", None)
         return
-    session["recent"] = [sku, *(other for other in recent_skus(shopper) if other != sku)][:MOST_RECENT]
+    known = recent_skus(shopper)
+    if known[:1] != [sku]:  # looked at again: no new cookie
+        session["recent"] = [sku, *(other for other in known if other != sku)][:MOST_RECENT]

@@ -246,6 +246,7 @@ def _product_values(found: Product) -> dict[str, Any]:
     place = parse_attribution(request.args.get("via"))
     return {
         "product": found,
+        "parts": queries.bundle_parts(found),
         "variant": variant,
         "choices": choices(found.variants, variant),
         "price": Money(variant.price_minor, found.currency),
