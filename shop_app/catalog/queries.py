@@ -202,7 +202,8 @@ def ancestry(path: str) -> list[Department]:
 
 
 def _read_category_names() -> dict[str, str]:
-    return dict(db.session.execute(select(Category.path, Category.name)).tuples().all())
+    rows = db.session.execute(select(Category.path, Category.name))
+    return {path: name for path, name in rows}  # noqa: C416 - rows unpack, dict() of rows does not type-check
 
 
 _category_names = Kept(_read_category_names, Category)
