@@ -159,12 +159,13 @@ def _take_stock(cart_id: int) -> list[CartLine]:
 
     Conditional updates, never read-then-write: the check and the taking are one statement.
     """
-    for line in _lines_by_variant(cart_id):
+    wanted = _lines_by_variant(cart_id)
+    for line in wanted:
         enough = (Variant.id == line.variant_id, Variant.stock >= line.quantity)
         if rows_changed(update(Variant).where(*enough).values(stock=Variant.stock - line.quantity)) == 0:
             left = db.session.scalars(select(Variant.stock).where(Variant.id == line.variant_id)).one()
             raise OutOfStock(line.variant.sku, line.variant.product.title, left)
-    _shift_product_stock(_lines_by_variant(cart_id), sign=-1)
+    _shift_product_stock(wanted, sign=-1)
     lines = _lines_by_variant(cart_id)
     for line in lines:
         if line.variant.product.status != "active":
