@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 FORMAT = 3
 """Goes up when a state is laid out or counted differently; files of another format are passed over."""
 SAVE_EVERY = 10_000
-"""Rows of the log from one snapshot to the next; a start applies at most about these one by one."""
+"""Rows of the log from one snapshot to the next; a start applies at most about these."""
 SHORT_TAIL = 20_000
-TAIL_SHARE = 8
-"""A row applied alone costs about eight times one read with the whole log."""
+TAIL_SHARE = 2
+"""A row of the tail costs up to twice one read with the whole log."""
 SHORTEST_PAUSE_S = 60.0
 _SETTINGS = "settings"
 

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from recsys_engine.contract import Context, Event, EventType, Item, RecommendRequest, User
 from recsys_engine.contract.control import AuditQuery
+from recsys_engine.http.settings import settings_from_env
 from recsys_engine.service import Database, Engine
 from recsys_engine.service import retention as kept_for
 from recsys_engine.service.retention import Retention
@@ -90,6 +91,13 @@ def test_a_long_backlog_goes_in_batches_and_then_an_hour_is_waited(engine, clock
     engine.decisions.flush()
     clock.advance(days=2)
     assert retention.apply(clock()) == 0, "the next look is an hour away"
+
+
+def test_the_server_takes_the_days_from_its_environment():
+    env = {"RECSYS_DATABASE_URL": "sqlite:///engine.db"}
+
+    assert settings_from_env(env).decision_days == 90
+    assert settings_from_env(env | {"RECSYS_DECISION_DAYS": "14"}).decision_days == 14
 
 
 def test_an_engine_prunes_by_itself(database_url, clock):
