@@ -8,11 +8,13 @@ matrix) comes with `pip install -e '.[bench]'`. Events keep coming in between: o
 """
 
 import argparse
+import gc
 import json
 import resource
 import time
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -95,6 +97,16 @@ def peer(matrix):
     return lambda n: model.recommend(n % matrix.shape[0], matrix[n % matrix.shape[0]], N=20)
 
 
+def resident_gb():
+    """Memory of this process now, in GB (Linux); the rows the state was built from are gone by then."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**30
+
+
+def most_gb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--items", type=int, nargs="+", default=[5000, 10_000, 100_000, 1_000_000])
@@ -117,9 +129,9 @@ def main():
 
         for surface in ("home", "pdp.similar", "cart", "buy_again"):
             print(f"  {surface:14s} {measured(ask(surface), happen)}", flush=True)
+        print(f"  the state and its lists hold {resident_gb():.2f} GB, most so far {most_gb():.2f} GB", flush=True)
         other = peer(matrix)
         print(f"  {'implicit':14s} {measured(other) if other else MISSING}")
-        print(f"  most memory so far {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GB", flush=True)
 
 
 if __name__ == "__main__":

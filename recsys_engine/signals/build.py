@@ -110,7 +110,7 @@ def _fill(pairs: PairCounts, parts: Iterable[Pairs], size: int) -> None:
             key, total = _summed(np.concatenate(keys), np.concatenate(weights))
             keys, weights, buffered = [key], [total], 0
     key, total = _summed(np.concatenate(keys or [np.empty(0, np.int64)]), np.concatenate(weights or [_NO_WEIGHTS]))
-    pairs.load(key // size, key % size, total, size)
+    pairs.load_sums(key, total, size)
 
 
 _NO_WEIGHTS: Weights = np.empty(0, np.int64)

@@ -38,10 +38,13 @@ class PairCounts:
         key, weights = key[order], weights[order]
         first = np.flatnonzero(np.concatenate([[True], key[1:] != key[:-1]])) if len(key) else np.empty(0, np.int64)
         sums = np.add.reduceat(weights, first) if len(key) else np.empty(0, np.int64)
-        keys = key[first]
+        self.load_sums(key[first], sums, size)
+
+    def load_sums(self, keys: IntArray, sums: npt.NDArray[np.int64], size: int) -> None:
+        """Take over pairs that are summed already; ``keys`` are left · size + right, ascending, each once."""
         self._partners = (keys % size).astype(np.int32)
         self._counts = sums
-        self._starts = np.searchsorted(keys // size, np.arange(size + 1))
+        self._starts = np.searchsorted(keys, np.arange(size + 1) * np.int64(size))
         self._delta.clear()
         self._merged.clear()
 
