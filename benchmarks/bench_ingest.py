@@ -122,6 +122,8 @@ def main():
     micro = np.array(each) * 1e6
     print(f"engine   {options.events / wall:9.0f} events/s   cpu {cpu / options.events * 1e6:6.1f} µs/event", end="")
     print(f"   undisturbed {least:.1f} µs/event = {1e6 / least:.0f} events/s of one core")
+    walls = np.array([part[0] for part in took]) * 1e3
+    print(f"         a batch takes p50 {np.median(walls):.0f} ms by the clock, the slowest {walls.max():.0f} ms")
     print(f"bare     {options.events / bare_wall:9.0f} rows/s     cpu {bare_cpu / options.events * 1e6:6.1f} µs/row")
     print(f"ratio    {bare_wall / wall:9.2f} of bare")
     print(f"signals  p50 {np.median(micro):.0f} µs  p99 {np.quantile(micro, 0.99):.0f} µs of CPU per event")
