@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -102,6 +102,12 @@ class Migrations:
 def handle(name: str) -> Any:
     """What the composition root put under `name`: recsys, clock, settings. For job shells, which have no request."""
     return current_app.extensions[name]
+
+
+def context_opener() -> Callable[[], AbstractContextManager[Any]]:
+    """Opens a context of this app, with a database session of its own, in whatever thread it is called."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - outlives this context
+    return app.app_context
 
 
 def or_zero(count: Callable[[], int]) -> int:

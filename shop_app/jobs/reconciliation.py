@@ -8,6 +8,7 @@ from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db, handle
 from shop_app.jobs.shell import job
 from shop_app.sync.reconciliation import Drift, find_drift, repair, take_back
+from shop_app.tracking.delivery import wake_far_ahead
 
 WINDOW = timedelta(hours=24)
 MENDED = "They have been told again as the orders say; this closes itself. Find out who changed them."
@@ -16,15 +17,18 @@ UNFOUNDED = "Compare the orders with their events in the console: no order line 
 
 @job
 def reconcile() -> dict[str, Any]:
-    """Find drift of the last day, mend what can be mended, and keep one alert open while something else is wrong."""
+    """Find drift of the last day, mend what can be mended, and keep one alert open while something else is wrong. Wake
+    events that wait for a time some clock once thought was now.
+    """
     now = handle("clock").now()
     drift = find_drift(handle("recsys"), since=now - WINDOW, now=now)
     db.session.rollback()  # nothing is held while Recsys is called
     take_back(handle("recsys"), drift)
     with unit_of_work(db.session):
         repaired = repair(drift, now)
+        woken = wake_far_ahead(now)
         settle(_findings(drift), ("drift",), now)
-    return {"orders": drift.orders, "repaired": repaired, "for_a_person": len(drift.unfounded)}
+    return {"orders": drift.orders, "repaired": repaired, "woken": woken, "for_a_person": len(drift.unfounded)}
 
 
 def _findings(drift: Drift) -> list[Finding]:

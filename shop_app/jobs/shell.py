@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from shop_app.extensions import db, handle
+from shop_app.extensions import context_opener, db, handle
 from shop_app.sync.services import Carrier
 
 log = logging.getLogger(__name__)
@@ -36,4 +36,10 @@ def job(work: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
 def carrier() -> Carrier:
     """What pushes need, from the composition root."""
     settings = handle("settings")
-    return Carrier(handle("recsys"), handle("clock"), random.Random(), settings.public_url.rstrip("/"))
+    return Carrier(
+        handle("recsys"),
+        handle("clock"),
+        random.Random(),
+        settings.public_url.rstrip("/"),
+        context_opener() if settings.recsys_base_url else None,
+    )

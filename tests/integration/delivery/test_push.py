@@ -1,6 +1,8 @@
 """From the log and the outbox to Recsys: once in effect, whatever goes wrong."""
 
 import random
+import threading
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -8,7 +10,7 @@ from flask import Flask
 from sqlalchemy import select
 from sqlalchemy import update as update_rows
 
-from recsys_engine.contract import EVENT_SCHEMA_VERSION
+from recsys_engine.contract import EVENT_SCHEMA_VERSION, Event, EventsResult
 from shop_app.core.clock import FixedClock
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
@@ -18,6 +20,7 @@ from shop_app.recsys.gateway import RecsysRejected, RecsysUnavailable
 from shop_app.site_settings.services import update
 from shop_app.sync.models import SinkState
 from shop_app.sync.services import LEASE, Carrier, drain, push_events, push_items, push_users
+from shop_app.tracking.delivery import wake_far_ahead
 from shop_app.tracking.models import TrackedEvent
 from tests.factories.catalog import a_product
 from tests.factories.events import tell_purchases
@@ -210,6 +213,79 @@ def test_no_more_batches_are_under_way_than_allowed_and_a_dead_workers_counts_fo
         push_events(carrier, limit=2)
 
     assert seen == [0, 2]
+
+
+@pytest.mark.ticket("RS-075")
+def test_one_worker_sends_several_batches_at_a_time_each_once_and_no_more_than_allowed(
+    app: Flask, recsys: FakeGateway, clock: FixedClock
+) -> None:
+    ids = told(clock, 90)
+    with unit_of_work(db.session):
+        values = {"events_smallest": 10, "events_largest": 10, "events_at_once": 3}
+        update("delivery", values, expected_version=0, actor="owner", now=clock.now())
+        db.session.add(SinkState(name="events", batch_size=10, failures=0, at_once=3))
+    together, lock, under_way = threading.Barrier(3, timeout=20), threading.Lock(), [0, 0, 0]
+
+    class Slow(FakeGateway):
+        """One call, then two, then three: the third waits for two more beside it. Notes the most that were under way."""
+
+        def send_events(self, events: Sequence[Event]) -> EventsResult:
+            with lock:
+                under_way[0] += 1
+                under_way[1] = max(under_way[:2])
+                under_way[2] += 1
+                is_third = 3 <= under_way[2] <= 5
+            if is_third:
+                together.wait()
+            with lock:
+                under_way[0] -= 1
+                return recsys.send_events(events)
+
+    delivered = drain(Carrier(Slow(), clock, random.Random(1), in_context=app.app_context))["events"].delivered
+    delivered += drain(Carrier(recsys, clock, random.Random(1)))["events"].delivered
+
+    assert under_way[1] == 3
+    assert delivered == 90
+    assert sorted(recsys.received) == sorted(ids)
+    assert set(states().values()) == {"sent"}
+
+
+@pytest.mark.ticket("RS-075")
+def test_several_at_a_time_stop_at_the_first_trouble_and_keep_every_event(
+    app: Flask, recsys: FakeGateway, clock: FixedClock
+) -> None:
+    ids = told(clock, 60)
+    with unit_of_work(db.session):
+        db.session.add(SinkState(name="events", batch_size=10, failures=0, at_once=4))
+    recsys.trouble = RecsysUnavailable("away")
+
+    pushed = drain(Carrier(recsys, clock, random.Random(1), in_context=app.app_context))["events"]
+
+    assert pushed.delivered == 0
+    assert 1 <= recsys.calls <= 4
+    assert set(states().values()) == {"pending"}
+    recsys.trouble = None
+    clock.advance(timedelta(minutes=6))
+    drain(Carrier(recsys, clock, random.Random(1), in_context=app.app_context))
+    drain(Carrier(recsys, clock, random.Random(1)))
+    assert sorted(recsys.received) == sorted(ids)
+
+
+@pytest.mark.ticket("RS-027")
+def test_events_written_down_by_a_clock_that_was_a_day_ahead_do_not_wait_for_that_day(
+    carrier: Carrier, recsys: FakeGateway, clock: FixedClock
+) -> None:
+    clock.advance(timedelta(days=1))
+    ids = told(clock, 2)
+    clock.advance(timedelta(days=-1))
+    soon = told(clock, 1, "order:2")
+    before = push_events(carrier)
+    with unit_of_work(db.session):
+        woken = wake_far_ahead(clock.now())
+    push_events(carrier)
+
+    assert (before.delivered, woken) == (len(soon), 2)
+    assert recsys.received == [*soon, *ids]
 
 
 @pytest.mark.ticket("RS-027")
