@@ -27,7 +27,7 @@ from sqlalchemy import func, select
 from shop_app.app import create_app
 from shop_app.catalog.models import Category, Product, Variant
 from shop_app.config import load_settings
-from shop_app.core.clock import FixedClock
+from shop_app.core.clock import Clock, FixedClock
 from shop_app.core.events import EventKind
 from shop_app.core.shopper import Consent, Shopper
 from shop_app.core.unit_of_work import unit_of_work
@@ -114,7 +114,7 @@ def run(*, before_s: int, down_s: int, rate: int, core_s: float = CORE_S) -> Sto
     """Live through it; returns what was measured. Ends when the backlog is gone."""
     with tempfile.TemporaryDirectory(prefix="outage-") as folder:
         clock = FixedClock(datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3))
-        app = _shop(Path(folder), clock)
+        app = a_shop(Path(folder), clock)
         line = Line(app.extensions["recsys"])
         carrier = Carrier(line, clock, random.Random(1))
         client = app.test_client()
@@ -163,7 +163,7 @@ class _Life:
         now = self.clock.now()
         for _ in range(0, self.rate, BEACON):
             with unit_of_work(db.session):
-                record_browser_events(_beacon(now), SOMEBODY, sent_ms=int(now.timestamp() * 1000), received_at=now)
+                record_browser_events(a_beacon(now), SOMEBODY, sent_ms=int(now.timestamp() * 1000), received_at=now)
         return -(-self.rate // BEACON) * BEACON
 
     def _work(self) -> int:
@@ -193,7 +193,7 @@ class _Life:
         return count
 
 
-def _shop(folder: Path, clock: FixedClock) -> Flask:
+def a_shop(folder: Path, clock: Clock) -> Flask:
     return create_app(
         load_settings(
             {
@@ -224,7 +224,7 @@ def _fill(app: Flask, clock: FixedClock) -> None:
                 db.session.add(product)
 
 
-def _beacon(now: datetime) -> list[BrowserEvent]:
+def a_beacon(now: datetime) -> list[BrowserEvent]:
     created_ms = int(now.timestamp() * 1000) - 900
     return [
         BrowserEvent(
