@@ -16,7 +16,11 @@ from shop_app.tracking.log_rows import Row, Shared, insert_new
 from shop_app.tracking.models import Complaint, TrackedEvent
 
 BROWSER_PREFIX = "b_"
-"""Browsers choose the rest of the id, so they can never take the id of an order's event."""
+"""Browsers choose the rest of the id, so they can never take the id of an order's event.
+
+Our tracker's begin with the time: new rows then share a few pages of the unique index, where random ones touch as many
+pages as there are rows, and SQLite takes twice as long.
+"""
 MAX_DELAY_MS = 7 * 24 * 3600 * 1000
 """An event that waited longer in a browser is dated no further back than this, and flagged."""
 

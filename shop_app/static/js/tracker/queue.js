@@ -43,9 +43,9 @@ async function flush() {
   if (batch().size) later(0);
 }
 
-// Keep an event until the server has answered for it
+// Keep an event until the server has answered for it; ids sort by time
 export function add(event) {
-  const id = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  const id = [Date.now(), ...crypto.getRandomValues(new Uint32Array(3))].join("-");
   const text = JSON.stringify({ id, created_at: Date.now(), ...event });
   own.set(PREFIX + id, text);
   attempt(() => (localStorage[PREFIX + id] = text));
