@@ -10,12 +10,8 @@ from sqlalchemy import ColumnElement, func, select
 from shop_app.extensions import db
 from shop_app.recsys.models import BOUNDS_MS, AnswerMinute, CallMinute
 
-STEPS = {
-    "minute": ("%Y-%m-%dT%H:%M", 'YYYY-MM-DD"T"HH24:MI'),
-    "hour": ("%Y-%m-%dT%H:00", 'YYYY-MM-DD"T"HH24:00'),
-    "day": ("%Y-%m-%dT00:00", 'YYYY-MM-DD"T"00:00'),
-}
-"""How SQLite and PostgreSQL write the beginning of each."""
+STEPS = {"minute": "%Y-%m-%dT%H:%M", "hour": "%Y-%m-%dT%H:00", "day": "%Y-%m-%dT00:00"}
+"""How SQLite writes the beginning of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +99,16 @@ def answers_over_time(since: datetime, until: datetime, step: str = "minute") ->
     place = [began, AnswerMinute.source, AnswerMinute.reason]
     found: dict[datetime, list[Answers]] = {}
     for moment, *row in _sums_by(AnswerMinute, place, since, until):
-        found.setdefault(datetime.fromisoformat(moment).replace(tzinfo=UTC), []).append(_answers("", *row))
+        began_at = datetime.fromisoformat(str(moment)).replace(tzinfo=UTC)
+        found.setdefault(began_at, []).append(_answers("", *row))
     return [(moment, summary(rows)) for moment, rows in found.items()]
 
 
-def _beginning(moment: Any, step: str) -> ColumnElement[str]:
-    """`2026-03-02T10:07` in UTC, with nought for what is smaller than a step, on SQLite and PostgreSQL."""
+def _beginning(moment: Any, step: str) -> ColumnElement[Any]:
+    """When the step of a moment began, in UTC without saying so; on SQLite as text."""
     if db.engine.dialect.name == "postgresql":
-        return func.to_char(func.timezone("UTC", moment), STEPS[step][1])
-    return func.strftime(STEPS[step][0], moment)
+        return func.date_trunc(step, func.timezone("UTC", moment))
+    return func.strftime(STEPS[step], moment)
 
 
 def summary(rows: Sequence[Answers]) -> Summary:
