@@ -102,7 +102,8 @@ INSERT INTO order_line_credit (order_line_id, day, credit, surface, widget, rank
 SELECT lines.id, (placed_at AT TIME ZONE 'UTC')::date, CASE WHEN lines.id % 3 = 0 THEN 'click_24h' ELSE 'organic' END,
     CASE WHEN lines.id % 3 = 0 THEN 'surface' || lines.id % 6 ELSE '' END,
     CASE WHEN lines.id % 3 = 0 THEN 'widget' || lines.id % 4 ELSE '' END,
-    1, 'phone', '', 1, 1999, 'EUR', placed_at
+    1, 'phone', CASE WHEN lines.id % 3 = 0 THEN 'r' || 1 + lines.id * 7 % (8 * :number) ELSE '' END, 1, 1999, 'EUR',
+    placed_at
 FROM lines JOIN placed ON placed.id = lines.order_id
 """
 PURCHASES = """

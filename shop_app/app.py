@@ -12,6 +12,7 @@ from flask.cli import AppGroup
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_wtf.csrf import CSRFError
 from itsdangerous import URLSafeTimedSerializer
+from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -210,6 +211,7 @@ def _bind_extensions(app: Flask) -> None:
     db.init_app(app)
     with app.app_context():
         prepare_sqlite(db.engine)
+        _plan_plainly(db.engine)
     Migrations(app, str(Path(__file__).parent / "migrations"))
     csrf.init_app(app)
     htmx.init_app(app)
@@ -218,6 +220,17 @@ def _bind_extensions(app: Flask) -> None:
     login_manager.user_loader(_load_user)
     login_manager.login_view = "accounts.sign_in"
     login_manager.login_message = "Please sign in first."
+
+
+def _plan_plainly(engine: Engine) -> None:
+    """Turn off PostgreSQL's compiling of plans: the console's sums take it longer to compile than to run."""
+    if engine.dialect.name == "postgresql":
+        event.listen(engine, "connect", _without_compiling)
+
+
+def _without_compiling(connection: Any, _record: Any) -> None:
+    connection.execute("SET jit = off")
+    connection.commit()  # or the first rollback takes it back
 
 
 def _load_user(user_id: str) -> User | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, union
 
 from shop_app.analytics.models import OrderLineCredit
 from shop_app.analytics.period import Period
@@ -83,20 +83,31 @@ def _lines(period: Period) -> Sequence[Any]:
     return db.session.execute(query).all()
 
 
-def _purchase_events(period: Period) -> dict[tuple[str, str], list[TrackedEvent]]:
+def _purchase_events(period: Period) -> dict[tuple[str, str], list[Any]]:
     """Order number and item id → its purchase events, of orders placed in the period or events told in it."""
     numbers = select(Order.number).where(
         Order.placed_at >= period.start, Order.placed_at < period.end, Order.is_imported.is_(False)
     )
-    in_time = TrackedEvent.occurred_at.between(period.start, period.end)
     imported = select(Order.number).where(Order.is_imported.is_(True))
-    query = select(TrackedEvent).where(
-        TrackedEvent.type == int(EventKind.PURCHASE),
-        TrackedEvent.order_number.in_(numbers)
-        | (in_time & TrackedEvent.order_number.is_not(None) & TrackedEvent.order_number.not_in(imported)),
+    is_purchase = TrackedEvent.type == int(EventKind.PURCHASE)
+    of_orders = select(TrackedEvent.id).where(is_purchase, TrackedEvent.order_number.in_(numbers))
+    in_time = select(TrackedEvent.id).where(
+        is_purchase,
+        TrackedEvent.occurred_at.between(period.start, period.end),
+        TrackedEvent.order_number.is_not(None),
+        TrackedEvent.order_number.not_in(imported),
     )
-    found: dict[tuple[str, str], list[TrackedEvent]] = {}
-    for event in db.session.scalars(query.order_by(TrackedEvent.id)):
+    # Each half has an index of its own; one condition of both would read the whole log.
+    ids = union(of_orders, in_time).subquery()
+    query = select(
+        TrackedEvent.order_number,
+        TrackedEvent.item_id,
+        TrackedEvent.source_event_id,
+        TrackedEvent.value,
+        TrackedEvent.meta,
+    ).join(ids, ids.c.id == TrackedEvent.id)
+    found: dict[tuple[str, str], list[Any]] = {}
+    for event in db.session.execute(query.order_by(TrackedEvent.id)):
         found.setdefault((event.order_number or "", event.item_id or ""), []).append(event)
     return found
 
@@ -127,7 +138,7 @@ def _against_totals(period: Period) -> Iterator[Difference]:
         yield Difference("order_subtotal", number, 0, text, int(subtotal - lines))
 
 
-def _against_events(rows: Sequence[Any], events: dict[tuple[str, str], list[TrackedEvent]]) -> Iterator[Difference]:
+def _against_events(rows: Sequence[Any], events: dict[tuple[str, str], list[Any]]) -> Iterator[Difference]:
     """Lines of one order may share an item (two sizes of a shirt): each event is matched to one line."""
     left = {key: list(found) for key, found in events.items()}
     for row in rows:
@@ -146,7 +157,7 @@ def _against_events(rows: Sequence[Any], events: dict[tuple[str, str], list[Trac
             yield Difference("event_extra", number, 0, text)
 
 
-def _take(candidates: list[TrackedEvent], row: Any) -> TrackedEvent | None:
+def _take(candidates: list[Any], row: Any) -> Any:
     """The event of this line: by its id `order:<number>:line:<position>`, else the first left for the item."""
     own = f"order:{row.number}:line:{row.position}"
     for index, event in enumerate(candidates):
@@ -159,7 +170,7 @@ def _take(candidates: list[TrackedEvent], row: Any) -> TrackedEvent | None:
     return others[0]
 
 
-def _mistakes(event: TrackedEvent, row: Any) -> str:
+def _mistakes(event: Any, row: Any) -> str:
     pairs = (
         ("quantity", event.value, row.quantity),
         ("unit price", event.meta.get("unit_price"), row.unit_price_minor),
