@@ -9,16 +9,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-import pyarrow.parquet
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import ParseError
 
 from shop_app.core.errors import InvalidInput
+from shop_app.core.lazily import Lazily
+
+arrow, parquet = Lazily("pyarrow"), Lazily("pyarrow.parquet")
+
+
+class BrokenTable(Exception):
+    """A Parquet file that is none, or that ends too early."""
+
 
 csv.field_size_limit(4_000_000)
 FORMATS = ("csv", "tsv", "jsonl", "parquet", "shopify", "google-tsv", "google-xml")
 Record = Mapping[str, str]
-BROKEN = (csv.Error, ParseError, DefusedXmlException, pyarrow.ArrowException, gzip.BadGzipFile, EOFError, zlib.error)
+BROKEN = (csv.Error, ParseError, DefusedXmlException, BrokenTable, gzip.BadGzipFile, EOFError, zlib.error)
 """What readers raise about a file that is not what its name says, or that ends too early."""
 
 
@@ -66,12 +73,22 @@ def table_records(path: Path, delimiter: str) -> Iterator[tuple[int, Record]]:
 
 
 def parquet_records(path: Path) -> Iterator[tuple[int, Record]]:
-    """Number of the row (from 1) and its values as text, without missing ones."""
-    line = 0
-    for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=2000):
-        for row in batch.to_pylist():
-            line += 1
-            yield line, {name.lower(): str(value) for name, value in row.items() if value is not None}
+    """Number of the row (from 1) and its values as text, without missing ones.
+
+    Raises:
+        BrokenTable: it cannot be read, or not to its end.
+
+    """
+    for line, row in enumerate(_parquet_rows(path), start=1):
+        yield line, {name.lower(): str(value) for name, value in row.items() if value is not None}
+
+
+def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        for batch in parquet.ParquetFile(path).iter_batches(batch_size=2000):
+            yield from batch.to_pylist()
+    except arrow.ArrowException as error:
+        raise BrokenTable(str(error)) from error
 
 
 def json_records(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:

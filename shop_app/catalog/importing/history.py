@@ -1,22 +1,28 @@
 """Past events out of CSV and Parquet files, checked column by column, in the order in which they happened."""
 
-from collections.abc import Iterator, Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet
 
 from shop_app.catalog.importing.fields import SKU_UNSAFE
 from shop_app.catalog.importing.rows import EventRow, RowError
 from shop_app.core.errors import InvalidInput
 from shop_app.core.events import EventKind
+from shop_app.core.lazily import Lazily
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+else:
+    pa = Lazily("pyarrow")
+pc, arrow_csv, parquet = Lazily("pyarrow.compute"), Lazily("pyarrow.csv"), Lazily("pyarrow.parquet")
 
 NAMES = {
     "shopper": ("user", "user_id", "household_id", "customer_id", "shopper"),
@@ -108,10 +114,10 @@ def read_history(path: Path) -> History:
 
 def _table(path: Path) -> pa.Table:
     if path.suffix == ".parquet":
-        return pyarrow.parquet.read_table(path)
+        return parquet.read_table(path)
     if path.name.removesuffix(".gz").endswith(".csv"):
-        texts = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(_text_columns(), pa.string()))
-        return pyarrow.csv.read_csv(path, convert_options=texts)
+        texts = arrow_csv.ConvertOptions(column_types=dict.fromkeys(_text_columns(), pa.string()))
+        return arrow_csv.read_csv(path, convert_options=texts)
     raise InvalidInput({"file": [f"{path.name}: expected .csv, .csv.gz or .parquet"]})
 
 
