@@ -102,9 +102,14 @@ INSERT INTO order_line_credit (order_line_id, day, credit, surface, widget, rank
 SELECT lines.id, (placed_at AT TIME ZONE 'UTC')::date, CASE WHEN lines.id % 3 = 0 THEN 'click_24h' ELSE 'organic' END,
     CASE WHEN lines.id % 3 = 0 THEN 'surface' || lines.id % 6 ELSE '' END,
     CASE WHEN lines.id % 3 = 0 THEN 'widget' || lines.id % 4 ELSE '' END,
-    1, 'phone', CASE WHEN lines.id % 3 = 0 THEN 'r' || 1 + lines.id * 7 % (8 * :number) ELSE '' END, 1, 1999, 'EUR',
+    1, 'phone', CASE WHEN lines.id % 3 = 0 THEN 'r' || 1 + lines.id * 5 % (8 * :number) ELSE '' END, 1, 1999, 'EUR',
     placed_at
 FROM lines JOIN placed ON placed.id = lines.order_id
+"""
+ARMS = """
+UPDATE order_line_credit SET arm = meta->>'experiment' || ' · ' || (meta->>'ab_bucket')
+FROM (SELECT DISTINCT ON (request_id) request_id, meta FROM tracked_event WHERE meta->>'experiment' <> '') AS shown
+WHERE shown.request_id = order_line_credit.request_id
 """
 PURCHASES = """
 INSERT INTO tracked_event (source_event_id, type, shopper_key, item_id, value, occurred_at, received_at, recommended,
@@ -220,6 +225,7 @@ def _fill(events: int) -> None:
             index.create(connection)
         orders = {"number": events // 100, "product": product_id, "start": start, "span": timedelta(days=DAYS)}
         connection.execute(text(ORDERS), orders)
+        connection.execute(text(ARMS))
         connection.execute(text(PURCHASES), {"purchase": int(EventKind.PURCHASE)})
         days = {"start": start.replace(minute=0), "span": timedelta(days=DAYS)}
         counts = {"middle": NOW - timedelta(days=KEPT_BY_MINUTE), "end": NOW, "slots": SLOTS}

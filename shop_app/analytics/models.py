@@ -14,7 +14,8 @@ class OrderLineCredit(Base):
     """The one verdict on where an order line came from.
 
     `credit` is click_24h, click_7d (the last recommended click, by age), view (a recommended card was seen within 24 h,
-    nothing recommended clicked within 7 d) or organic. The place is that of the touch and empty when organic.
+    nothing recommended clicked within 7 d) or organic. The place is that of the touch and empty when organic; `arm` is
+    the experiment or bandit · variant of the answer that was touched.
     """
 
     __tablename__ = "order_line_credit"
@@ -28,6 +29,7 @@ class OrderLineCredit(Base):
     rank: Mapped[int] = mapped_column(default=0)
     device: Mapped[str] = mapped_column(String(10), default="")
     request_id: Mapped[str] = mapped_column(String(80), default="")
+    arm: Mapped[str] = mapped_column(String(100), default="", server_default="")
     touched_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     quantity: Mapped[int]
     revenue_minor: Mapped[int]

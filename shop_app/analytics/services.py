@@ -7,7 +7,7 @@ from sqlalchemy import and_, delete, func, insert, select
 
 from shop_app.analytics.models import DaySpread, OrderLineCredit, RolledDay
 from shop_app.analytics.period import Period
-from shop_app.analytics.queries.attribution import MAIN_WINDOW, Touch, touches, uncredited_lines
+from shop_app.analytics.queries.attribution import MAIN_WINDOW, Touch, arms_of, touches, uncredited_lines
 from shop_app.analytics.queries.cells import GRAINS, day_of, inside, raw_cells, raw_spreads, watermark
 from shop_app.extensions import db
 from shop_app.orders.models import OrderLine
@@ -24,7 +24,11 @@ def credit_order_lines(now: datetime, limit: int = CREDIT_BATCH) -> int:
     """Give each order line without a verdict its one credit; returns how many lines were judged."""
     lines = [line for line in uncredited_lines(limit) if line.order.placed_at <= now - EVENT_GRACE]
     found = touches(lines)
-    db.session.add_all(_credit(line, *found[line.id], now) for line in lines)
+    verdicts = [_credit(line, *found[line.id], now) for line in lines]
+    arms = arms_of({verdict.request_id for verdict in verdicts if verdict.request_id})
+    for verdict in verdicts:
+        verdict.arm = arms.get(verdict.request_id, "")
+    db.session.add_all(verdicts)
     return len(lines)
 
 

@@ -6,16 +6,16 @@ click that the basket line itself remembers is among them. Up to 24 hours it is 
 to clicks. Everything else is organic. A line has exactly one credit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
 
 from shop_app.accounts.models import IdentityMerge
 from shop_app.analytics.models import OrderLineCredit
-from shop_app.analytics.queries.cells import counted
+from shop_app.analytics.queries.cells import arm_of, counted
 from shop_app.core.events import EventKind
 from shop_app.extensions import db
 from shop_app.orders.models import Order, OrderLine
@@ -63,6 +63,16 @@ def touches(lines: Sequence[OrderLine]) -> dict[int, tuple[list[Touch], list[Tou
         own = [e for key in people[line.order.shopper_key] for e in by_place.get((key, line.item_id), [])]
         found[line.id] = (_clicks(line, own), _views(line, own))
     return found
+
+
+def arms_of(request_ids: Collection[str]) -> dict[str, str]:
+    """Answer → the arm its cards were shown under; empty without an experiment, absent when no card was seen."""
+    arm = func.max(arm_of(TrackedEvent.meta))
+    query = select(TrackedEvent.request_id, arm).where(
+        TrackedEvent.request_id.in_(request_ids), TrackedEvent.type == int(EventKind.VIEW)
+    )
+    rows = db.session.execute(query.group_by(TrackedEvent.request_id))
+    return {request_id: found for request_id, found in rows if request_id}
 
 
 def _keys_of(member_keys: Sequence[str]) -> dict[str, list[str]]:

@@ -10,11 +10,10 @@ from sqlalchemy import ColumnElement, Subquery, case, func, select
 from shop_app.analytics.intervals import NOTHING, Estimate, RatioSums, compound_rate, delta_ratio, wilson
 from shop_app.analytics.models import OrderLineCredit
 from shop_app.analytics.period import Period
-from shop_app.analytics.queries.cells import EVERYWHERE, Place, arm_of, audience_of, cells, spreads
+from shop_app.analytics.queries.cells import EVERYWHERE, Place, audience_of, cells, spreads
 from shop_app.core.events import EventKind
 from shop_app.extensions import db
 from shop_app.orders.models import Order, OrderLine
-from shop_app.tracking.models import TrackedEvent
 
 DIMENSIONS = ("surface", "widget", "rank", "device", "audience", "arm")
 BY_AUDIENCE = frozenset({"audience", "arm"})
@@ -165,10 +164,6 @@ def _credit_key(name: str) -> ColumnElement[Any]:
     """What a credited line is grouped by. The arm is that of the answer it was bought from."""
     if name == "audience":
         return audience_of(Order.shopper_key).label(name)
-    if name == "arm":
-        shown = (TrackedEvent.request_id == OrderLineCredit.request_id, OrderLineCredit.request_id != "")
-        arm = select(func.max(arm_of(TrackedEvent.meta))).where(*shown, TrackedEvent.type == int(EventKind.VIEW))
-        return func.coalesce(arm.correlate(OrderLineCredit).scalar_subquery(), "").label(name)
     column: ColumnElement[Any] = getattr(OrderLineCredit, name)
     return column
 
