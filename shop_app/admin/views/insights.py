@@ -76,7 +76,9 @@ def overview() -> str:
 def funnel_page() -> str:
     """Every metric of every place, with interval, trend, table and the period before."""
     period, by, place = _asked()
-    rows = metrics.funnel(period, BREAKDOWNS[by], place)
+    slots = metrics.funnel(period, BREAKDOWNS["slot"])
+    asked_for = [row for row in slots if _is_in(row, place)]
+    rows = asked_for if by == "slot" else metrics.funnel(period, BREAKDOWNS[by], place)
     earlier = {row.key: row for row in metrics.funnel(period.previous(), BREAKDOWNS[by], place)}
     return page(
         "admin/funnel.html",
@@ -87,9 +89,9 @@ def funnel_page() -> str:
         place=place,
         rows=rows,
         earlier=earlier,
-        whole=metrics.total(period, place),
+        whole=metrics.added(asked_for),
         plots=_trends(period, place),
-        slots=metrics.funnel(period, ("surface", "widget")),
+        slots=slots,
         definitions=metrics.DEFINITIONS,
     )
 
@@ -128,6 +130,11 @@ def _asked() -> tuple[Period, str, Place]:
         raise InvalidInput({"by": ["There is no such breakdown."]})
     surface, _, widget = request.args.get("slot", "").partition(".")
     return parse_period(request.args, now().date()), by, Place(surface=surface, widget=widget)
+
+
+def _is_in(row: metrics.FunnelRow, place: Place) -> bool:
+    """Is this row of a slot part of what was asked for?"""
+    return all(not wanted or wanted == is_ for wanted, is_ in zip((place.surface, place.widget), row.key, strict=True))
 
 
 def _money_tiles(period: Period) -> list[Tile]:

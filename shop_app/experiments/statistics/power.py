@@ -7,7 +7,8 @@ from enum import StrEnum
 
 from shop_app.core.lazily import Lazily
 
-optimize, stats = Lazily("scipy.optimize"), Lazily("scipy.stats")
+optimize, special, stats = Lazily("scipy.optimize"), Lazily("scipy.special"), Lazily("scipy.stats")
+"""The normal distribution is taken from `special`, which loads in a quarter of the time of `stats`."""
 
 
 class ProportionMethod(StrEnum):
@@ -28,7 +29,7 @@ def proportion_sample_size(
 ) -> float:
     """Units per arm to see `base` → `target` two-sided (Fleiss, Levin, Paik 2003; arcsine: Cohen 1988)."""
     _check_rates(base, target)
-    z_alpha, z_power = float(stats.norm.isf(alpha / 2)), float(stats.norm.ppf(power))
+    z_alpha, z_power = -float(special.ndtri(alpha / 2)), float(special.ndtri(power))
     effect, spread = _effect_and_spread(base, target, method)
     null_spread = _null_spread(base, target) if method is ProportionMethod.POOLED else spread
     return ((z_alpha * null_spread + z_power * spread) / effect) ** 2
@@ -44,11 +45,11 @@ def proportion_power(
 ) -> float:
     """Chance of a two-sided rejection in either direction with `n` units per arm."""
     _check_rates(base, target, allow_equal=True)
-    z_alpha = float(stats.norm.isf(alpha / 2))
+    z_alpha = -float(special.ndtri(alpha / 2))
     effect, spread = _effect_and_spread(base, target, method)
     null_spread = _null_spread(base, target) if method is ProportionMethod.POOLED else spread
     drift, limit = effect * math.sqrt(n) / spread, z_alpha * null_spread / spread
-    return float(stats.norm.sf(limit - drift) + stats.norm.cdf(-limit - drift))
+    return float(special.ndtr(drift - limit) + special.ndtr(-limit - drift))
 
 
 def mean_sample_size(standardised_effect: float, *, alpha: float = 0.05, power: float = 0.8) -> float:

@@ -108,6 +108,25 @@ def test_the_funnel_comes_as_a_file_no_spreadsheet_runs(app: Flask, clock: Fixed
     assert response.text.count("\r\n") == 2
 
 
+@pytest.mark.parametrize(
+    ("slot", "seen"), [("", 6), ("home", 5), ("home.picks", 2), ("home.trending", 3), ("cart.picks", 1)]
+)
+def test_the_sums_of_the_funnel_page_are_those_of_the_place_asked_for(
+    app: Flask, clock: FixedClock, sign_in: SignIn, slot: str, seen: int
+) -> None:
+    with app.app_context():
+        for surface, widget, times in (("home", "picks", 2), ("home", "trending", 3), ("cart", "picks", 1)):
+            for _ in range(times):
+                an_event(EventKind.VIEW, clock.now(), surface=surface, widget=widget, rank=1)
+        db.session.commit()
+
+    browser = sign_in("analyst")
+    pages = [browser.get(f"/admin/funnel?by={by}&slot={slot}").text for by in ("slot", "rank")]
+
+    shown = [re.search(r'Impressions</span><span class="funnel-number">(\d+)<', page)[1] for page in pages]
+    assert shown == [str(seen)] * 2
+
+
 def test_credits_show_on_the_attribution_page_and_the_proof_holds(
     app: Flask, clock: FixedClock, sign_in: SignIn
 ) -> None:
