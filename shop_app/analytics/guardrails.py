@@ -16,12 +16,12 @@ from shop_app.analytics.intervals import Estimate, wilson
 from shop_app.analytics.models import GuardDay, OrderLineCredit
 from shop_app.analytics.period import Period, last_days
 from shop_app.analytics.queries.cells import counted
-from shop_app.analytics.queries.funnel import daily, funnel
+from shop_app.analytics.queries.funnel import clicks as clicks_by
 from shop_app.catalog.models import Product
 from shop_app.core.events import EventKind, Regret
 from shop_app.extensions import db, insert_into
 from shop_app.orders.models import Order, OrderLine
-from shop_app.recsys.queries import Summary, answers, answers_over_time, summary
+from shop_app.recsys.queries import Summary, answers, empty_by_day, summary
 from shop_app.site_settings.services import keep
 from shop_app.site_settings.stored import stored_settings
 from shop_app.tracking.models import Complaint, ConsentRecord, TrackedEvent
@@ -102,7 +102,9 @@ def judge_clicks(now: datetime) -> int:
 
 def guardrails(period: Period) -> list[GuardRow]:
     """Every list that was clicked, sold something or was asked for, most clicks first."""
-    clicks = {(row.key[0], row.key[1]): row.clicks for row in funnel(period, ("surface", "widget"))}
+    clicks = {
+        (surface, widget): number for (surface, widget), number in clicks_by(period, ("surface", "widget")).items()
+    }
     sold_out, lines = _sold_out(period), _returns(period)
     asked, complaints = answers(period.start, period.end), _complaints(period)
     slots = {*clicks, *sold_out, *lines, *complaints, *(_slot(row.slot) for row in asked)}
@@ -123,10 +125,9 @@ def guardrails(period: Period) -> list[GuardRow]:
 
 def by_day(period: Period) -> Mapping[str, Mapping[date, float]]:
     """The shares of all lists together, for every day that has any: sold_out, returned, empty, complained."""
-    clicks = {day: row.clicks for day, row in daily(period).items()}
+    clicks = {day: number for (day,), number in clicks_by(period, ("day",)).items()}
     sold_out, complaints = _sold_out_on(period), _complaints_on(period)
-    answered = answers_over_time(period.start, period.end, "day")
-    empty = {began.date(): (found.empty, found.answers) for began, found in answered}
+    empty = empty_by_day(period.start, period.end)
     sums: dict[str, dict[date, tuple[int, int]]] = {
         "sold_out": {day: (sold_out.get(day, 0), number) for day, number in clicks.items()},
         "returned": _returns_by_day(period),

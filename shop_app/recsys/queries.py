@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, case, func, select
 
 from shop_app.extensions import db
 from shop_app.recsys.models import BOUNDS_MS, AnswerMinute, CallMinute
@@ -102,6 +102,17 @@ def answers_over_time(since: datetime, until: datetime, step: str = "minute") ->
         began_at = datetime.fromisoformat(str(moment)).replace(tzinfo=UTC)
         found.setdefault(began_at, []).append(_answers("", *row))
     return [(moment, summary(rows)) for moment, rows in found.items()]
+
+
+def empty_by_day(since: datetime, until: datetime) -> dict[date, tuple[int, int]]:
+    """Empty answers and all answers of each UTC day that had any; slots that are switched off are left out."""
+    began, number = _beginning(AnswerMinute.minute, "day"), AnswerMinute.answers
+    is_off, is_empty = AnswerMinute.reason == "off", AnswerMinute.source == "none"
+    empty = func.sum(case((~is_off & is_empty, number), else_=0))
+    query = select(began, empty, func.sum(case((is_off, 0), else_=number)))
+    query = query.where(AnswerMinute.minute >= since, AnswerMinute.minute < until).group_by(began).order_by(began)
+    rows = db.session.execute(query)
+    return {datetime.fromisoformat(str(day)).date(): (int(none), int(whole)) for day, none, whole in rows}
 
 
 def _beginning(moment: Any, step: str) -> ColumnElement[Any]:

@@ -14,7 +14,7 @@ from shop_app.jobs.metering import tidy, write_counts
 from shop_app.recsys.gateway import RecsysRejected, RecsysUnavailable
 from shop_app.recsys.meter import LIVE, Meter, count_calls, write
 from shop_app.recsys.models import AnswerMinute
-from shop_app.recsys.queries import answers, answers_over_time, calls, summary
+from shop_app.recsys.queries import answers, answers_over_time, calls, empty_by_day, summary
 from tests.fakes import FakeGateway
 
 DAY = timedelta(days=1)
@@ -87,6 +87,28 @@ def test_old_minutes_become_hours_and_nothing_is_lost(app: Flask, clock: FixedCl
         clock.advance(timedelta(days=401))
         tidy()
         assert db.session.query(AnswerMinute).count() == 0
+
+
+def test_empty_answers_by_day_are_those_of_the_summaries(app: Flask, clock: FixedClock) -> None:
+    meter = app.extensions["meter"]
+    with app.app_context():
+        for source, reason in (
+            ("model", ""),
+            ("none", "empty"),
+            ("none", "off"),
+            ("fallback", "late"),
+            ("none", "late"),
+        ):
+            for _ in range(3):
+                meter.count_answer("home.top_picks", source, reason, took_s=0.001, cpu_s=0.001)
+                clock.advance(timedelta(hours=13))
+                write_counts()
+
+        days = answers_over_time(clock.now() - 9 * DAY, clock.now(), "day")
+        empty = empty_by_day(clock.now() - 9 * DAY, clock.now())
+
+        assert empty == {began.date(): (found.empty, found.answers) for began, found in days}
+        assert [sum(column) for column in zip(*empty.values(), strict=True)] == [6, 12]
 
 
 @pytest.mark.parametrize(
