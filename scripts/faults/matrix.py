@@ -151,6 +151,7 @@ def _strike(scene: Scene, point: Point) -> Struck:
     hits = point.strike(scene)
     passed, began = scene.proxy.passed, time.monotonic()
     while scene.proxy.passed == passed:
+        scene.stand.revive()
         time.sleep(0.02)
         if time.monotonic() - began > RECOVERS_WITHIN_S:
             raise RuntimeError(f"no delivery within {RECOVERS_WITHIN_S} s after: {point.name}")

@@ -56,6 +56,12 @@ class Stand(System):
             self.start(name)
         self.wait_until_up()
 
+    def revive(self) -> None:
+        """Start again what ended by itself, as a supervisor does: a Redis that could not write its journal, say."""
+        for name, process in list(self.processes.items()):
+            if process.poll() is not None:
+                self.start(name)
+
     def wait_until_up(self) -> None:
         wait_until_up(f"{self.url}/healthz", self.processes["web"], self.folder / "web.log")
         engine = f"http://127.0.0.1:{self.engine_port}/health"

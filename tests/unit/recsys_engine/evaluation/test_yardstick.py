@@ -4,11 +4,10 @@ from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from recsys_engine.evaluation.yardstick import Capped, Engine, Plain
-
-pd = pytest.importorskip("pandas", reason="the yardstick hands over data frames: pip install pandas")
 
 START, DAY_S = 1_600_000_000, 86_400
 

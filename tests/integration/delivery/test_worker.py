@@ -1,0 +1,33 @@
+"""The worker process goes on until it is told to stop."""
+
+import signal
+
+import pytest
+from redis.exceptions import ConnectionError as RedisGone
+
+import worker
+from shop_app.config import Settings
+
+
+@pytest.mark.ticket("RS-025")
+def test_a_worker_starts_again_whatever_becomes_of_redis_until_it_is_told_to_stop(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = iter(["redis is gone", "rq gave up", "told to stop"])
+    lives: list[str] = []
+
+    def work(one: worker.Worker, **_: object) -> bool:
+        lives.append(next(ends))
+        if lives[-1] == "redis is gone":
+            raise RedisGone("closed")
+        if lives[-1] == "told to stop":
+            one.request_stop(signal.SIGTERM, None)
+        return False
+
+    monkeypatch.setattr(worker.Worker, "work", work)
+    monkeypatch.setattr(worker.SimpleWorker, "request_stop", lambda *_: None)
+    monkeypatch.setattr(worker, "AGAIN_AFTER_S", 0.0)
+
+    worker._work(settings.redis_url)
+
+    assert lives == ["redis is gone", "rq gave up", "told to stop"]
