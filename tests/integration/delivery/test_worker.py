@@ -5,8 +5,8 @@ import signal
 import pytest
 from redis.exceptions import ConnectionError as RedisGone
 
-import worker
 from shop_app.config import Settings
+from shop_app.jobs import working
 
 
 @pytest.mark.ticket("RS-025")
@@ -16,7 +16,7 @@ def test_a_worker_starts_again_whatever_becomes_of_redis_until_it_is_told_to_sto
     ends = iter(["redis is gone", "rq gave up", "told to stop"])
     lives: list[str] = []
 
-    def work(one: worker.Worker, **_: object) -> bool:
+    def work(one: working.Worker, **_: object) -> bool:
         lives.append(next(ends))
         if lives[-1] == "redis is gone":
             raise RedisGone("closed")
@@ -24,10 +24,10 @@ def test_a_worker_starts_again_whatever_becomes_of_redis_until_it_is_told_to_sto
             one.request_stop(signal.SIGTERM, None)
         return False
 
-    monkeypatch.setattr(worker.Worker, "work", work)
-    monkeypatch.setattr(worker.SimpleWorker, "request_stop", lambda *_: None)
-    monkeypatch.setattr(worker, "AGAIN_AFTER_S", 0.0)
+    monkeypatch.setattr(working.Worker, "work", work)
+    monkeypatch.setattr(working.SimpleWorker, "request_stop", lambda *_: None)
+    monkeypatch.setattr(working, "AGAIN_AFTER_S", 0.0)
 
-    worker._work(settings.redis_url)
+    working.work_until_told(settings.redis_url)
 
     assert lives == ["redis is gone", "rq gave up", "told to stop"]
