@@ -16,20 +16,17 @@ depends_on = None
 def upgrade():
     with op.batch_alter_table('order_line_credit') as batch_op:
         batch_op.add_column(sa.Column('arm', sa.String(length=100), server_default='', nullable=False))
-    is_postgresql = op.get_bind().dialect.name == 'postgresql'
-    experiment, bucket = (
-        f"meta->>'{name}'" if is_postgresql else f"json_extract(meta, '$.{name}')" for name in ('experiment', 'ab_bucket')
-    )
+    fields = ("meta->>'experiment'", "meta->>'ab_bucket'")
+    if op.get_bind().dialect.name != 'postgresql':
+        fields = ("json_extract(meta, '$.experiment')", "json_extract(meta, '$.ab_bucket')")
     # The arm its cards were shown under, as the job writes it for new lines; type 0 is a card seen.
+    shown = sa.table('tracked_event', sa.column('request_id'), sa.column('type'))
+    credit = sa.table('order_line_credit', sa.column('request_id'), sa.column('arm'))
+    experiment, bucket = (sa.func.coalesce(sa.literal_column(field), '') for field in fields)
+    arm = sa.case((experiment == '', ''), else_=experiment + ' · ' + bucket)
+    found = sa.select(sa.func.max(arm)).where(shown.c.request_id == credit.c.request_id, shown.c.type == 0)
     op.execute(
-        f"""
-        UPDATE order_line_credit SET arm = coalesce((
-            SELECT max(CASE WHEN coalesce({experiment}, '') = '' THEN ''
-                            ELSE ({experiment}) || ' · ' || coalesce({bucket}, '') END)
-            FROM tracked_event
-            WHERE tracked_event.request_id = order_line_credit.request_id AND tracked_event.type = 0
-        ), '') WHERE request_id <> ''
-        """
+        credit.update().where(credit.c.request_id != '').values(arm=sa.func.coalesce(found.scalar_subquery(), ''))
     )
 
 
