@@ -87,6 +87,7 @@ def settings(settings: Settings) -> Settings:
 def redis(settings: Settings) -> Iterator[Redis]:
     """Redis as `make run` starts it: every command on disk."""
     connection = Redis.from_url(settings.redis_url)
+    connection.flushdb()  # other tests' counts of requests are not this shop's
     connection.config_set("rdbcompression", "no")
     connection.config_set("appendonly", "yes")
     yield connection
