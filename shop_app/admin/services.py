@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.engine import CursorResult
 
 from recsys_engine.contract import EventTypeConfig
 from shop_app.accounts.models import User
@@ -21,7 +20,7 @@ from shop_app.catalog.links.checks import ask_for_checks
 from shop_app.catalog.models import CatalogueUpload, Category, Product
 from shop_app.core.errors import Conflict
 from shop_app.core.unit_of_work import unit_of_work
-from shop_app.extensions import db
+from shop_app.extensions import db, rows_changed
 from shop_app.outbox.services import mark_changed
 from shop_app.recsys.gateway import RecsysGateway
 from shop_app.site_settings.services import audit, audit_engine
@@ -145,10 +144,9 @@ def requeue_dead_events(event_ids: Sequence[int] | None, actor: str, now: dateti
     if event_ids is not None:
         query = query.where(TrackedEvent.id.in_(event_ids))
     fresh = {"delivery": "pending", "attempts": 0, "next_attempt_at": now, "lease_until": None, "lease_token": None}  # nosec B105 - no password
-    result = db.session.execute(query.values(**fresh).execution_options(synchronize_session=False))
-    assert isinstance(result, CursorResult)
-    audit(actor=actor, action="events.requeue", subject="dead letters", after={"events": result.rowcount}, now=now)
-    return int(result.rowcount)
+    count = rows_changed(query.values(**fresh).execution_options(synchronize_session=False))
+    audit(actor=actor, action="events.requeue", subject="dead letters", after={"events": count}, now=now)
+    return count
 
 
 def mend_dead_event(event_id: int, item_id: str | None, value: float, actor: str, now: datetime) -> None:

@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -82,6 +82,9 @@ class Pushed:
         )  # fmt: skip
 
 
+Opened = Callable[[], AbstractContextManager[Any]]
+
+
 @dataclass(frozen=True, slots=True)
 class Carrier:
     """What a push needs from outside: the recommender, the time, chance, and the shop's own address.
@@ -94,7 +97,7 @@ class Carrier:
     clock: Clock
     rng: random.Random
     site_url: str = ""
-    in_context: Callable[[], AbstractContextManager[Any]] | None = None
+    in_context: Opened | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,10 @@ def drain(carrier: Carrier, *, ignore_waiting: bool = False, limit: timedelta = 
     totals: dict[str, Pushed] = {}
     for name, push in (("items", push_items), ("users", push_users)):
         totals[name] = _one_by_one(push, carrier, deadline)
-    totals["events"] = (_side_by_side if carrier.in_context else _one_by_one)(push_events, carrier, deadline)
+    if carrier.in_context is None:
+        totals["events"] = _one_by_one(push_events, carrier, deadline)
+    else:
+        totals["events"] = _side_by_side(push_events, carrier, deadline, carrier.in_context)
     return totals
 
 
@@ -177,15 +183,16 @@ def _one_by_one(push: Callable[[Carrier], Pushed], carrier: Carrier, deadline: d
     return total
 
 
-def _side_by_side(push: Callable[[Carrier], Pushed], carrier: Carrier, deadline: datetime) -> Pushed:
+def _side_by_side(
+    push: Callable[[Carrier], Pushed], carrier: Carrier, deadline: datetime, in_context: Opened
+) -> Pushed:
     """Each batch that went through makes room for itself and one more; one that found nothing, or no room, ends.
 
     How many are under way is for `sinks.room` to say, over all workers: it adds one and halves on trouble.
     """
-    open_context = carrier.in_context or nullcontext
 
     def one() -> Pushed:
-        with open_context():
+        with in_context():
             return push(carrier)
 
     most, total = bounds("events").at_once, Pushed()

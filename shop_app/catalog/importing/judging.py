@@ -41,7 +41,7 @@ class ChangedRow:
 class Judged:
     """Rows by what becomes of them."""
 
-    fresh: list[ProductRow] = field(default_factory=list)
+    created: list[ProductRow] = field(default_factory=list)
     changed: list[ChangedRow] = field(default_factory=list)
     unchanged: int = 0
     errors: list[RowError] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Judge:
             if problem := self._taken(row, owners) or self._missing(row, parts):
                 found.errors.append(problem)
             elif (product := known.get(row.sku)) is None:
-                found.fresh.append(row)
+                found.created.append(row)
             else:
                 wanted = row if row.has_stock else replace(row, stock=product.stock)
                 changes = _changes(product, wanted, components.get(product.id, {}))

@@ -6,23 +6,22 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import update
-from sqlalchemy.engine import CursorResult
 from werkzeug.utils import secure_filename
 
 from shop_app.catalog.importing.files import format_of
-from shop_app.catalog.importing.judging import ChangedRow, Judge
+from shop_app.catalog.importing.judging import Judge, Judged
 from shop_app.catalog.importing.products import Defaults, product_rows
 from shop_app.catalog.importing.rows import ProductRow, RowError
 from shop_app.catalog.importing.writer import batches
 from shop_app.catalog.models import CatalogueUpload
 from shop_app.core.errors import Conflict, InvalidInput, NotFound
-from shop_app.extensions import db
+from shop_app.extensions import db, rows_changed
 
 MAX_ROWS = 2000
 """Rows a page can store while somebody waits. Longer files are for `flask import-catalog`."""
@@ -33,13 +32,8 @@ BY_COMMAND = "Bring it in with flask --app shop_app.wsgi import-catalog."
 
 
 @dataclass(slots=True)
-class ImportPlan:
+class ImportPlan(Judged):
     """What storing a file would do, in the order of its rows."""
-
-    created: list[ProductRow] = field(default_factory=list)
-    changed: list[ChangedRow] = field(default_factory=list)
-    unchanged: int = 0
-    errors: list[RowError] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -119,7 +113,7 @@ def plan_import(rows: list[ProductRow | RowError]) -> ImportPlan:
     plan, judge = ImportPlan(), Judge()
     for batch in batches(rows):
         judged = judge.judge(batch)
-        plan.created += judged.fresh
+        plan.created += judged.created
         plan.changed += judged.changed
         plan.unchanged += judged.unchanged
         plan.errors += judged.errors
@@ -135,9 +129,7 @@ def claim_upload(upload_id: int, now: datetime) -> None:
 
     """
     free = update(CatalogueUpload).where(CatalogueUpload.id == upload_id, CatalogueUpload.stored_at.is_(None))
-    result = db.session.execute(free.values(stored_at=now), execution_options={"synchronize_session": False})
-    assert isinstance(result, CursorResult)
-    if not result.rowcount:
+    if not rows_changed(free.values(stored_at=now).execution_options(synchronize_session=False)):
         raise Conflict("This file was stored already.")
 
 

@@ -60,8 +60,8 @@ class ProductWriter:
         self.tally.unchanged += judged.unchanged
         for one in judged.changed:
             self._change(one, now)
-        self._create([row for row in judged.fresh if not row.components], now)
-        for bundle in (row for row in judged.fresh if row.components):
+        self._create([row for row in judged.created if not row.components], now)
+        for bundle in (row for row in judged.created if row.components):
             self._create_bundle(bundle, now)
 
     def _change(self, one: ChangedRow, now: datetime) -> None:
