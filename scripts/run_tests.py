@@ -33,13 +33,14 @@ NOTHING_COLLECTED = 5
 
 @dataclass
 class Leg:
-    """One pytest run: its name, arguments and database ("" is SQLite); afterwards its exit code and counts."""
+    """One pytest run: its name, arguments and database ("" is SQLite); afterwards exit code, counts and failures."""
 
     name: str
     arguments: list[str]
     database: str = ""
     code: int = -1
     counts: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
 
 
 def main() -> int:
@@ -75,6 +76,8 @@ def _run(leg: Leg) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             print(f"{leg.name}: {line}", end="", flush=True)
+            if line.startswith(("FAILED ", "ERROR ")):
+                leg.failures.append(line.rstrip())
             if re.search(r"\bin [\d.]+s", line):
                 leg.counts = Counter({word: int(number) for number, word in re.findall(r"(\d+) ([a-z]+)", line)})
         leg.code = process.wait()
@@ -91,6 +94,9 @@ def _print_sum(legs: list[Leg]) -> None:
     total = sum((leg.counts for leg in legs), Counter[str]())
     failed = total["failed"] + total["error"] + total["errors"]
     print(f"{total['passed']} passed, {failed} failed, {total['skipped']} skipped")
+    for leg in legs:
+        for failure in leg.failures:
+            print(f"{leg.name}: {failure}")
 
 
 @contextlib.contextmanager
