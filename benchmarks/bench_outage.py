@@ -245,8 +245,7 @@ class _Life:
     def _take(self) -> int:
         now = self.clock.now()
         for _ in range(0, self.rate, BEACON):
-            with unit_of_work(db.session):
-                record_browser_events(a_beacon(now), SOMEBODY, sent_ms=int(now.timestamp() * 1000), received_at=now)
+            record_browser_events(a_beacon(now), SOMEBODY, sent_ms=int(now.timestamp() * 1000), received_at=now)
         return -(-self.rate // BEACON) * BEACON
 
     def _probe(self, number: int) -> Page:

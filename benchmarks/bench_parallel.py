@@ -20,7 +20,6 @@ from flask import Flask
 from benchmarks.bench_outage import BEACON, SOMEBODY, a_beacon, a_shop
 from recsys_engine.contract import Event, EventsResult
 from shop_app.core.clock import SystemClock
-from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
 from shop_app.sync.services import Carrier, drain
 from shop_app.tracking.services import record_browser_events
@@ -55,8 +54,7 @@ def measure(app: Flask, events: int, latency_s: float, *, is_parallel: bool) -> 
     """Fill the log, empty it, and say how that went."""
     now = datetime.now(UTC)
     for _ in range(events // BEACON):
-        with unit_of_work(db.session):
-            record_browser_events(a_beacon(now), SOMEBODY, sent_ms=int(now.timestamp() * 1000), received_at=now)
+        record_browser_events(a_beacon(now), SOMEBODY, sent_ms=int(now.timestamp() * 1000), received_at=now)
     sleeper, delivered = Sleeper(latency_s), 0
     in_context = app.app_context if is_parallel else None
     carrier = Carrier(sleeper, SystemClock(), random.Random(1), in_context=in_context)

@@ -1,4 +1,4 @@
-"""Writing events down, in the transaction of what they tell about."""
+"""Writing events down: a business event in the transaction of what it tells about, browsers' in the intake's."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,9 @@ from shop_app.core.events import EventKind, Regret
 from shop_app.core.ids import new_anonymous_key
 from shop_app.core.redaction import scrub
 from shop_app.core.shopper import Shopper
-from shop_app.extensions import db, insert_into
+from shop_app.core.unit_of_work import unit_of_work
+from shop_app.extensions import db, handle, insert_into
+from shop_app.tracking.intake import Waiting
 from shop_app.tracking.log_rows import Row, Shared, insert_new
 from shop_app.tracking.models import Complaint, TrackedEvent
 
@@ -121,16 +123,24 @@ def record_complaint(place: tuple[str, str], request_id: str, shopper: Shopper, 
 def record_browser_events(
     events: Sequence[BrowserEvent], shopper: Shopper, *, sent_ms: int, received_at: datetime
 ) -> set[str]:
-    """Add valid browser events in one statement; returns the ids that were new. The rest were known already.
+    """Add valid browser events, safe when this returns; returns the ids that were new. The rest were known already.
 
-    The server says who, in which session and when: occurred = received − (sent − created), clamped to the past week.
+    They have a transaction of their own, with other beacons that wait at the same moment. The server says who, in which
+    session and when: occurred = received − (sent − created), clamped to the past week.
     """
     if not events:
         return set()
     person = _person(shopper)
     shared = Shared(**person, received_at=received_at, client_sent_at=_moment(sent_ms))
-    stored = insert_new([_browser_row(event, sent_ms, received_at) for event in events], shared)
+    rows = [_browser_row(event, sent_ms, received_at) for event in events]
+    stored = handle("intake").add(rows, shared)
     return {source_event_id.removeprefix(BROWSER_PREFIX) for source_event_id in stored}
+
+
+def store_together(beacons: Sequence[Waiting]) -> list[set[str]]:
+    """The log's side of the intake: all beacons in one transaction; the new ids of each."""
+    with unit_of_work(db.session):
+        return [insert_new(beacon.rows, beacon.shared) for beacon in beacons]
 
 
 def _person(shopper: Shopper) -> dict[str, Any]:

@@ -15,12 +15,14 @@ from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import csrf, db, handle, limiter
 from shop_app.tracking import consent
 from shop_app.tracking.identity import current_shopper, remember_consent
+from shop_app.tracking.intake import GroupIntake
 from shop_app.tracking.pressure import Pressure
 from shop_app.tracking.schemas import MAX_BODY_BYTES, MAX_EPOCH_MS, MAX_EVENTS, Refusal, judge
-from shop_app.tracking.services import BrowserEvent, record_browser_events
+from shop_app.tracking.services import BrowserEvent, record_browser_events, store_together
 
 bp = Blueprint("tracking", __name__)
 bp.record_once(lambda state: state.app.extensions.setdefault("pressure", Pressure()))
+bp.record_once(lambda state: state.app.extensions.setdefault("intake", GroupIntake(store_together)))
 log = logging.getLogger(__name__)
 
 EVENT_RATE = "1200 per minute"
@@ -51,8 +53,7 @@ def take_events() -> tuple[Response, int]:
         verdicts = [judge(raw) for raw in raw_events]
     is_full = handle("pressure").is_high(time.monotonic())
     good = [verdict for verdict in verdicts if isinstance(verdict, BrowserEvent) and not (is_full and verdict.is_shed)]
-    with unit_of_work(db.session):
-        new_ids = record_browser_events(good, shopper, sent_ms=sent_ms, received_at=now)
+    new_ids = record_browser_events(good, shopper, sent_ms=sent_ms, received_at=now)
     response = _answer(verdicts, new_ids, is_full=is_full)
     if is_full and len(good) < len(verdicts):
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
