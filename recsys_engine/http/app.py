@@ -10,11 +10,14 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.routing import PathConverter
 
+from recsys_engine.contract import answers
 from recsys_engine.contract.checks import is_valid_id
 from recsys_engine.contract.encoding import json_text
 from recsys_engine.contract.errors import ContractError, EngineUnavailableError
 from recsys_engine.contract.limits import MAX_BODY_BYTES
+from recsys_engine.http.bandit_routes import BANDIT_ROUTES
 from recsys_engine.http.control_routes import CONTROL_ROUTES
 from recsys_engine.http.cors import allow_origin
 from recsys_engine.http.guard import RateLimit, authorise, key_of, org_of
@@ -31,7 +34,7 @@ from recsys_engine.service.intake import new_id
 
 log = logging.getLogger(__name__)
 
-ALL_ROUTES = (*ROUTES, *CONTROL_ROUTES)
+ALL_ROUTES = (*ROUTES, *CONTROL_ROUTES, *BANDIT_ROUTES)
 MODEL_VERSION = "hybrid_v1"
 OPEN_PATHS = frozenset({"/health", "/readyz", "/version", "/metrics", "/openapi.json"})
 
@@ -46,6 +49,13 @@ class Server:
     metrics: Metrics = field(default_factory=Metrics)
 
 
+class _Anything(PathConverter):
+    """Any id of an item, slashes included."""
+
+    regex = ".+?"
+    part_isolating = False
+
+
 def create_engine_app(settings: ServerSettings, clock: Callable[[], datetime] | None = None) -> Flask:
     """The stand-alone recommender server as a WSGI application."""
     app = Flask("recsys_engine", static_folder=None)
@@ -53,6 +63,8 @@ def create_engine_app(settings: ServerSettings, clock: Callable[[], datetime] | 
     limit = RateLimit(settings.rate_per_minute, settings.rate_burst, time.monotonic)
     server = Server(settings, Tenants(settings, clock or partial(datetime.now, UTC)), limit)
     app.extensions["recsys_server"] = server
+    app.url_map.converters["anything"] = _Anything
+    app.url_map.merge_slashes = False  # an id may begin with one, and a redirect is no answer of the contract
     app.before_request(partial(_admit, server))
     app.after_request(partial(_finish, server))
     for route in ALL_ROUTES:
@@ -129,11 +141,10 @@ def _finish(server: Server, response: Response) -> Response:
 
 
 def _error(status: int, code: str, message: str, details: Any = None) -> Response:
-    body = {"error": code, "message": message}
+    moment = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    body = answers.Refusal(error=code, message=message, correlation_id=g.get("request_id", ""), timestamp=moment)
     if details:
         body["details"] = details
-    body["correlation_id"] = g.get("request_id", "")
-    body["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     return _json(body, status)
 
 
@@ -171,18 +182,21 @@ def _add_operations(app: Flask, server: Server) -> None:
     document = openapi(ALL_ROUTES)
 
     def health() -> Response:
-        return _json({"status": "ok"})
+        return _json(answers.Healthy(status="ok"))
 
     def readyz() -> Response:
         verdict = server.tenants.ready()
-        body = {"status": verdict.status, "failing": list(verdict.failing), "details": dict(verdict.details)}
+        body = answers.Readiness(
+            status="ok" if verdict.is_ok else "degraded", failing=list(verdict.failing), details=dict(verdict.details)
+        )
         return _json(body, 200 if verdict.is_ok else 503)
 
     def version() -> Response:
         settings = server.settings
-        return _json(
-            {"git_commit": settings.git_commit, "build_time": settings.build_time, "model_version": MODEL_VERSION}
+        body = answers.Version(
+            git_commit=settings.git_commit, build_time=settings.build_time, model_version=MODEL_VERSION
         )
+        return _json(body)
 
     def metrics() -> Response:
         server.metrics.gauge("recsys_tenants_open", server.tenants.count)

@@ -6,11 +6,12 @@ No language model is attached: the text is the deterministic fallback of the con
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 from weakref import WeakKeyDictionary
 
 from marshmallow import fields
 
+from recsys_engine.contract import answers
 from recsys_engine.contract.control import AuditedDecision, AuditQuery
 from recsys_engine.contract.control_schemas import control_json
 from recsys_engine.contract.encoding import moment_text
@@ -43,7 +44,7 @@ class BriefSchema(NamespacedSchema):
     question = fields.String(allow_none=True)
 
 
-def explain(call: Call) -> Reply:
+def explain(call: Call) -> Reply[Annotated[dict[str, Any], answers.Brief]]:
     """A brief; the same question within half an hour gets the same answer from memory."""
     body = _checked(call.body)
     engine = call.engine()

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from marshmallow import Schema
 
-from recsys_engine.contract import schemas
+from recsys_engine.contract import answers, schemas
+from recsys_engine.contract.answers import Json
 from recsys_engine.contract.encoding import (
     event_type_json,
     events_result_json,
@@ -34,8 +35,9 @@ from recsys_engine.contract.requests import PageQuery
 from recsys_engine.contract.responses import EventsResult
 from recsys_engine.service import Engine
 
+Body = TypeVar("Body")
 DEFAULT_NAMESPACE = "default"
-ACCEPTED = {"status": "accepted"}
+ACCEPTED: answers.Accepted = {"status": "accepted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +71,19 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Generic[Body]):
     """An answer with headers of its own."""
 
-    body: Any
+    body: Body
     headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One verb of the contract."""
+    """One verb of the contract. ``refuses``: error codes of its own, beside those of every verb and plain bad requests.
+
+    What the handler says it returns is what the OpenAPI document says is answered.
+    """
 
     method: str
     path: str
@@ -87,24 +92,25 @@ class Route:
     summary: str
     body: type[Schema] | None = None
     status: int = 200
-    query: tuple[str, ...] = field(default=())
+    query: tuple[str, ...] = ()
+    refuses: tuple[str, ...] = ()
 
 
 def _missing_namespace() -> str:
     raise ContractError("missing_namespace", "namespace is required", {"field": "namespace"})
 
 
-def upsert_items(call: Call) -> Any:
+def upsert_items(call: Call) -> answers.Accepted:
     call.engine().upsert_items(parse_items(call.body))
     return ACCEPTED
 
 
-def upsert_users(call: Call) -> Any:
+def upsert_users(call: Call) -> answers.Accepted:
     call.engine().upsert_users(parse_users(call.body))
     return ACCEPTED
 
 
-def send_events(call: Call) -> Any:
+def send_events(call: Call) -> Annotated[Json, answers.EventsVerdict]:
     """Each event is judged alone; only a batch without one valid event is a 400."""
     engine = call.engine()
     elements = call.body.get("events") or []
@@ -129,12 +135,12 @@ def _moved(refusal: Any, places: list[int]) -> Any:
     return replace(refusal, index=places[refusal.index])
 
 
-def recommend(call: Call) -> Any:
+def recommend(call: Call) -> Annotated[Json, answers.RankedList]:
     request = parse_recommend(call.body, call.request_id)
     return recommendations_json(call.engine_or_default().recommend(request))
 
 
-def rerank(call: Call) -> Any:
+def rerank(call: Call) -> Annotated[Json, answers.RankedList]:
     request, candidates = parse_rerank(call.body)
     return recommendations_json(call.engine_or_default().rerank(named(request, call), candidates))
 
@@ -144,21 +150,21 @@ def named(request: Any, call: Call) -> Any:
     return replace(request, request_id=call.request_id)
 
 
-def similar(call: Call) -> Any:
+def similar(call: Call) -> list[Annotated[Json, answers.ListedItem]]:
     k = _whole(call.query.get("k"), DEFAULT_K)
     answer = call.engine_or_default().similar(call.path["item_id"], k if 1 <= k <= MAX_K else DEFAULT_K)
     return [scored_json(item) for item in answer.items]
 
 
-def list_items(call: Call) -> Any:
+def list_items(call: Call) -> Annotated[Json, answers.ItemsPage]:
     return page_json(call.engine().archive.list_items(_page_query(call)), stored_item_json)
 
 
-def list_users(call: Call) -> Any:
+def list_users(call: Call) -> Annotated[Json, answers.UsersPage]:
     return page_json(call.engine().archive.list_users(_page_query(call)), stored_user_json)
 
 
-def list_events(call: Call) -> Any:
+def list_events(call: Call) -> Annotated[Json, answers.EventsPage]:
     return page_json(call.engine().archive.list_events(_page_query(call)), stored_event_json)
 
 
@@ -182,23 +188,23 @@ def _whole(value: str | None, default: int) -> int:
     return int(value) if value and value.isascii() and value.isdigit() and len(value) < 12 else default
 
 
-def delete_items(call: Call) -> Any:
+def delete_items(call: Call) -> answers.Deleted:
     return _deleted(call.engine().archive.delete_items(parse_filter(call.body)))
 
 
-def delete_users(call: Call) -> Any:
+def delete_users(call: Call) -> answers.Deleted:
     return _deleted(call.engine().archive.delete_users(parse_filter(call.body)))
 
 
-def delete_events(call: Call) -> Any:
+def delete_events(call: Call) -> answers.Deleted:
     return _deleted(call.engine().archive.delete_events(parse_filter(call.body)))
 
 
-def _deleted(result: Any) -> Any:
+def _deleted(result: Any) -> dict[str, Any]:
     return {"deleted_count": result.deleted_count, "message": result.message}
 
 
-def forget_users(call: Call) -> Any:
+def forget_users(call: Call) -> answers.Forgotten:
     result = call.engine().archive.forget_users(parse_user_ids(call.body))
     return {
         "users": result.users,
@@ -208,23 +214,56 @@ def forget_users(call: Call) -> Any:
     }
 
 
-def event_types(call: Call) -> Any:
+def event_types(call: Call) -> answers.EventTypes:
     return [event_type_json(config) for config in call.engine().event_types()]
 
 
-def put_event_types(call: Call) -> Any:
+def put_event_types(call: Call) -> answers.Accepted:
     call.engine().put_event_types(parse_event_types(call.body))
     return ACCEPTED
 
 
+_BOUNDS = ("constraint_violation",)
+"""A bound of time that is none."""
 _LIST = ("limit", "offset", "cursor", "created_after", "created_before")
 
 ROUTES: tuple[Route, ...] = (
-    Route("POST", "/v1/items:upsert", upsert_items, "ingest", "Insert or update items", schemas.ItemsBodySchema, 202),
-    Route("POST", "/v1/users:upsert", upsert_users, "ingest", "Insert or update users", schemas.UsersBodySchema, 202),
-    Route("POST", "/v1/events:batch", send_events, "ingest", "Append events", schemas.EventsBodySchema, 202),
-    Route("GET", "/v1/items", list_items, "admin", "List items", query=("namespace", "item_id", *_LIST)),
-    Route("GET", "/v1/users", list_users, "admin", "List users", query=("namespace", "user_id", *_LIST)),
+    Route(
+        "POST",
+        "/v1/items:upsert",
+        upsert_items,
+        "ingest",
+        "Insert or update items",
+        schemas.ItemsBodySchema,
+        202,
+        refuses=("too_many_items",),
+    ),
+    Route(
+        "POST",
+        "/v1/users:upsert",
+        upsert_users,
+        "ingest",
+        "Insert or update users",
+        schemas.UsersBodySchema,
+        202,
+        refuses=("too_many_users",),
+    ),
+    Route(
+        "POST",
+        "/v1/events:batch",
+        send_events,
+        "ingest",
+        "Append events",
+        schemas.EventsBodySchema,
+        202,
+        refuses=("too_many_events", "id_conflict"),
+    ),
+    Route(
+        "GET", "/v1/items", list_items, "admin", "List items", query=("namespace", "item_id", *_LIST), refuses=_BOUNDS
+    ),
+    Route(
+        "GET", "/v1/users", list_users, "admin", "List users", query=("namespace", "user_id", *_LIST), refuses=_BOUNDS
+    ),
     Route(
         "GET",
         "/v1/events",
@@ -232,6 +271,7 @@ ROUTES: tuple[Route, ...] = (
         "admin",
         "List events",
         query=("namespace", "user_id", "item_id", "event_type", *_LIST),
+        refuses=_BOUNDS,
     ),
     Route("POST", "/v1/items:delete", delete_items, "admin", "Delete items", schemas.DeleteSchema),
     Route("POST", "/v1/users:delete", delete_users, "admin", "Delete users", schemas.DeleteSchema),
@@ -240,7 +280,12 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/recommendations", recommend, "serve", "A ranked list", schemas.RecommendSchema),
     Route("POST", "/v1/rerank", rerank, "serve", "Order given items", schemas.RerankSchema),
     Route(
-        "GET", "/v1/items/<path:item_id>/similar", similar, "serve", "Neighbours of an item", query=("namespace", "k")
+        "GET",
+        "/v1/items/<anything:item_id>/similar",
+        similar,
+        "serve",
+        "Neighbours of an item",
+        query=("namespace", "k"),
     ),
     Route("GET", "/v1/event-types", event_types, "serve", "Effective event types", query=("namespace",)),
     Route(
@@ -251,5 +296,6 @@ ROUTES: tuple[Route, ...] = (
         "Set event types",
         schemas.EventTypesBodySchema,
         202,
+        refuses=("invalid_weight", "invalid_half_life"),
     ),
 )

@@ -10,6 +10,7 @@ from werkzeug.serving import make_server
 from recsys_engine.http import ServerSettings, create_engine_app
 from shop_app.recsys.embedded import EmbeddedGateway
 from shop_app.recsys.remote import RemoteGateway
+from tests.contract.documented import SURPRISES, witnessed
 
 ORG = "6f1c1a3e-7f5b-4f9c-9a51-3f2a1f6f0001"
 
@@ -38,17 +39,31 @@ def database_url(tmp_path, worker_database):
     return worker_database or f"sqlite:///{tmp_path / 'engine.db'}"
 
 
+@pytest.fixture(autouse=True)
+def _answers_are_documented():
+    """No server of a test answered what its own document does not say."""
+    SURPRISES.clear()
+    yield
+    assert SURPRISES == []
+
+
 @pytest.fixture
-def server(database_url, clock):
-    """A started server; yields its base URL."""
+def witness(database_url, clock):
+    """The server's application behind a witness."""
     app = create_engine_app(ServerSettings(database_url, rate_per_minute=0), clock)
-    started = make_server("127.0.0.1", 0, app, threaded=True)
+    yield witnessed(app)
+    app.extensions["recsys_server"].tenants.close()
+
+
+@pytest.fixture
+def server(witness):
+    """A started server; yields its base URL."""
+    started = make_server("127.0.0.1", 0, witness, threaded=True)
     thread = threading.Thread(target=started.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{started.port}"
     started.shutdown()
     thread.join()
-    app.extensions["recsys_server"].tenants.close()
     started.server_close()
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import threading
 from datetime import UTC, datetime
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -12,13 +13,14 @@ from werkzeug.serving import make_server
 
 from recsys_engine.http import ServerSettings, create_engine_app
 from recsys_engine.http.settings import api_keys_from, settings_from_env
+from tests.contract.documented import witnessed
 
 ORG = "6f1c1a3e-7f5b-4f9c-9a51-3f2a1f6f0002"
 
 
 def start(settings):
     app = create_engine_app(settings, lambda: datetime(2026, 3, 1, 12, tzinfo=UTC))
-    started = make_server("127.0.0.1", 0, app, threaded=True)
+    started = make_server("127.0.0.1", 0, witnessed(app), threaded=True)
     threading.Thread(target=started.serve_forever, args=(0.02,), daemon=True).start()
     return app, started
 
@@ -155,6 +157,21 @@ def test_unknown_paths_and_methods_use_the_error_shape(call):
     refused = call("GET", "/v1/recommendations")
     assert code(refused) == (405, "method_not_allowed")
     assert "POST" in refused.headers["Allow"]
+
+
+@pytest.mark.parametrize("item_id", ["a/b", "/b", "b/", "//", "a//b", "similar", "/similar"])
+def test_an_item_whose_id_holds_slashes_has_neighbours(call, item_id):
+    vectors = [[1.0, n / 10] + [0.0] * 382 for n in range(2)]
+    items = [{"item_id": name, "embedding": v} for name, v in zip((item_id, "p"), vectors, strict=True)]
+    call("POST", "/v1/items:upsert", {"items": items})
+
+    answer = call("GET", f"/v1/items/{quote(item_id, safe='')}/similar")
+
+    assert [item["item_id"] for item in answer.json()] == ["p"]
+
+
+def test_a_doubled_slash_is_another_path_and_no_redirect(call):
+    assert code(call("GET", "/v1/items/")) == code(call("GET", "/v1//items")) == (404, "not_found")
 
 
 HOSTILE = {

@@ -14,6 +14,7 @@ import requests
 from werkzeug.serving import make_server
 
 from recsys_engine.http import ServerSettings, create_engine_app
+from tests.contract.documented import witnessed
 
 ORG = "6f1c1a3e-7f5b-4f9c-9a51-3f2a1f6f0003"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -128,7 +129,7 @@ def start(moment: Moment) -> Iterator[Starter]:
 
     def started(settings: ServerSettings) -> str:
         app = create_engine_app(settings, moment)
-        server = make_server("127.0.0.1", 0, app, threaded=True)
+        server = make_server("127.0.0.1", 0, witnessed(app), threaded=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         running.append((app, server, thread))
