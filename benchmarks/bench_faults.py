@@ -1,6 +1,6 @@
 """Two hundred data faults in ninety simulated days: how many are found, and how often the alarm is false.
 
-    python benchmarks/bench_faults.py [--seed 1] [--faults 200]
+    python -m benchmarks.bench_faults [--seed 1] [--faults 200]
 
 Traffic has a daily and weekly rhythm, noise beyond Poisson, four browsers and five event types; faults last two to
 five hours and may overlap. A fault is found when a finding of a fitting kind falls into it or the hour after it;
@@ -9,6 +9,7 @@ findings of consecutive hours are one alert; an alert that fits no fault is fals
 
 import argparse
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -86,24 +87,53 @@ def event(active: list[str], rng: np.random.Generator) -> tuple[str, dict[str, o
     return "view", body
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--faults", type=int, default=200)
-    chosen = parser.parse_args()
-    rng = np.random.default_rng(chosen.seed)
+@dataclass(frozen=True)
+class Placed:
+    """A fault that was put into the stream, from `start` until before `end`."""
+
+    kind: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the watch made of the faults."""
+
+    faults: list[Placed]
+    missed: Counter[str]
+    alerts: int
+    false: list[tuple[Fault, str, datetime]]
+
+    @property
+    def recall(self) -> float:
+        return 1 - self.missed.total() / len(self.faults)
+
+    @property
+    def precision(self) -> float:
+        return 1 - len(self.false) / self.alerts
+
+    @property
+    def false_a_week(self) -> float:
+        """Alerts of the same kind in the same hour are one disturbance."""
+        return len({(fault, at) for fault, _, at in self.false}) / (DAYS / 7)
+
+
+def run(seed: int, count: int) -> Verdict:
+    """Ninety days with `count` faults at random hours, after eight weeks without."""
+    rng = np.random.default_rng(seed)
     first = START + timedelta(days=WARM_UP_DAYS)
     faults = []
-    for number in range(chosen.faults):
+    for number in range(count):
         at = first + timedelta(hours=int(rng.integers(0, DAYS * 24 - 6)))
-        faults.append((list(KINDS)[number % len(KINDS)], at, at + timedelta(hours=int(rng.integers(2, 6)))))
-    hours = [START + timedelta(hours=hour) for hour in range((WARM_UP_DAYS + DAYS) * 24)]
+        faults.append(Placed(list(KINDS)[number % len(KINDS)], at, at + timedelta(hours=int(rng.integers(2, 6)))))
     history: list[HourFacts] = []
     recent: list[HourFacts] = []
     alerts: dict[tuple[Fault, str], list[list[datetime]]] = {}
     watch = None
-    for at in hours:
-        facts = simulate(at, [kind for kind, start, end in faults if start <= at < end], rng)
+    for hour in range((WARM_UP_DAYS + DAYS) * 24):
+        at = START + timedelta(hours=hour)
+        facts = simulate(at, [fault.kind for fault in faults if fault.start <= at < fault.end], rng)
         is_clean = True
         if at >= first:
             if watch is None or at.hour == 0:
@@ -119,34 +149,44 @@ def main() -> None:
         recent = [*recent[-5:], facts]
         if is_clean:
             history.append(facts)
-    report(faults, alerts)
+    return judged(faults, alerts)
 
 
-def report(faults: list, alerts: dict) -> None:
-    found, explained, total, false = set(), 0, 0, []
-    for (fault, subject), runs in alerts.items():
-        for run in runs:
-            slack = timedelta(hours=6 if fault in {Fault.DROP, Fault.SURGE} else 1)
+def judged(faults: list[Placed], alerts: dict[tuple[Fault, str], list[list[datetime]]]) -> Verdict:
+    """Fit alerts and faults to each other. `alerts` holds the hours of each alert by what it speaks of."""
+    found: set[int] = set()
+    false = []
+    for (kind, subject), runs in alerts.items():
+        slack = timedelta(hours=6 if kind in {Fault.DROP, Fault.SURGE} else 1)
+        for hours in runs:
             fitting = [
                 index
-                for index, (kind, start, end) in enumerate(faults)
-                if fault in KINDS[kind] and any(start <= at < end + slack for at in run)
+                for index, fault in enumerate(faults)
+                if kind in KINDS[fault.kind] and any(fault.start <= at < fault.end + slack for at in hours)
             ]
             found.update(
-                i for i in fitting if any(faults[i][1] <= at < faults[i][2] + timedelta(hours=1) for at in run)
+                index
+                for index in fitting
+                if any(faults[index].start <= at < faults[index].end + timedelta(hours=1) for at in hours)
             )
-            total += 1
-            explained += bool(fitting)
             if not fitting:
-                false.append((fault.value, subject, run[0]))
-    missed = Counter(kind for index, (kind, _, _) in enumerate(faults) if index not in found)
-    incidents = {(fault, at.replace(minute=0)) for fault, _, at in false}
-    weeks = DAYS / 7
-    print(f"found {len(found)} of {len(faults)} faults: recall {len(found) / len(faults):.1%}; missed {dict(missed)}")
-    print(f"{explained} of {total} alerts fit: precision {explained / total:.1%}")
-    print(f"false alarms: {len(incidents) / weeks:.2f} a week")
-    for fault, subject, at in false[:20]:
-        print(f"  false: {fault} {subject} {at:%a %d %b %H:%M}")
+                false.append((kind, subject, hours[0]))
+    missed = Counter(fault.kind for index, fault in enumerate(faults) if index not in found)
+    return Verdict(faults, missed, sum(map(len, alerts.values())), false)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--faults", type=int, default=200)
+    chosen = parser.parse_args()
+    verdict = run(chosen.seed, chosen.faults)
+    found, total = len(verdict.faults) - verdict.missed.total(), len(verdict.faults)
+    print(f"found {found} of {total} faults: recall {verdict.recall:.1%}; missed {dict(verdict.missed)}")
+    print(f"{verdict.alerts - len(verdict.false)} of {verdict.alerts} alerts fit: precision {verdict.precision:.1%}")
+    print(f"false alarms: {verdict.false_a_week:.2f} a week")
+    for fault, subject, at in verdict.false[:20]:
+        print(f"  false: {fault.value} {subject} {at:%a %d %b %H:%M}")
 
 
 if __name__ == "__main__":
