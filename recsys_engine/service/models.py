@@ -8,12 +8,15 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 from recsys_engine.service.ranking import Ranking
 from recsys_engine.signals.learned import FittedModel, fit_model
 from recsys_engine.signals.ranking.from_state import Lessons
 from recsys_engine.signals.ranking.model import Told, tell_nobody
 
+STATE = 3
+"""Length of what `__reduce_ex__` returns up to the object's state."""
 log = logging.getLogger(__name__)
 
 
@@ -63,8 +66,8 @@ class Learning:
     def _keep_without_the_erased(self, ranking: Ranking) -> None:
         answers = ranking.learned.model
         if self._model is not None and answers is not None and answers.user_ids != self._model.user_ids:
-            self._model = answers
             self._file.write(answers)
+            self._model = answers  # only now: a write that failed is tried again
 
 
 class ModelFile:
@@ -99,9 +102,7 @@ class ModelFile:
         """Put a model in place of the one last read, unless another has come meanwhile."""
         if not self._path.exists() or self._path.stat().st_mtime_ns != self._seen_ns:
             return
-        with NamedTemporaryFile(dir=self._path.parent, prefix=self._path.stem, delete=False) as file:
-            pickle.dump(model, file, protocol=pickle.HIGHEST_PROTOCOL)
-        Path(file.name).replace(self._path)
+        _written_aside(model, self._path).replace(self._path)
         self._seen_ns = self._path.stat().st_mtime_ns
 
     def previous(self, version: str) -> FittedModel | None:
@@ -134,10 +135,34 @@ def _fit_aside(lessons: Lessons, now_s: float, path: Path) -> None:
 def _fit_to_file(lessons: Lessons, now_s: float, path: Path, progress: Told = tell_nobody) -> None:
     model = fit_model(lessons, now_s, progress)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, prefix=path.stem, delete=False) as file:
-        pickle.dump(model, file, protocol=pickle.HIGHEST_PROTOCOL)
+    written = _written_aside(model, path)
     if path.exists():  # kept for replaying the lists it made; linked first, so that there is always a model to read
-        spare = Path(f"{file.name}.previous")
+        spare = Path(f"{written}.previous")
         os.link(path, spare)
         spare.replace(path.with_suffix(".previous.pickle"))
-    Path(file.name).replace(path)
+    written.replace(path)
+
+
+def _written_aside(model: FittedModel, path: Path) -> Path:
+    """A whole file beside `path`, to be moved there; nothing stays behind of one that could not be written."""
+    with NamedTemporaryFile(dir=path.parent, prefix=path.stem, delete=False) as file:
+        try:
+            _Pickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump(model)
+        except BaseException:
+            Path(file.name).unlink()
+            raise
+    return Path(file.name)
+
+
+class _Pickler(pickle.Pickler):
+    """Writes a model that answers requests meanwhile: what they compute at first use (`cached_property`) comes into an
+    object's dictionary while it is being written, so a copy of the dictionary is.
+    """
+
+    def reducer_override(self, obj: object) -> Any:
+        if not type(obj).__module__.startswith("recsys_engine."):
+            return NotImplemented
+        made = obj.__reduce_ex__(pickle.HIGHEST_PROTOCOL)
+        if isinstance(made, str) or len(made) < STATE or not isinstance(made[STATE - 1], dict):
+            return made
+        return (*made[: STATE - 1], dict(made[STATE - 1]), *made[STATE:])

@@ -3,11 +3,13 @@
 import math
 import pickle
 from datetime import UTC, datetime, timedelta
+from errno import ENOSPC
 from uuid import uuid4
 
 import pytest
 
 from recsys_engine.contract import Context, Event, EventType, Item, RecommendRequest
+from recsys_engine.service import models
 from shop_app.core.clock import FixedClock
 from shop_app.recsys.embedded import EmbeddedGateway
 
@@ -137,3 +139,57 @@ def test_an_erased_member_is_nobodys_neighbour_any_more_and_leaves_the_model_fil
         assert rows.sum() > 0
     assert not neighbours.is_member[code]
     assert _home(writer, "u_4").items == _home(reader, "u_4").items
+
+
+@pytest.mark.ticket("RS-018")
+def test_a_model_file_that_could_not_be_written_is_written_at_the_next_beat(gateways, tmp_path, monkeypatch):
+    writer = gateways[0]
+    _fill(writer)
+    writer.refit()
+    _home(writer, "u_4")
+    writer.refresh_model()
+    folder = tmp_path / "models"
+    (path,) = folder.glob("ranking-*")
+
+    def full(*_):
+        raise OSError(ENOSPC, "no space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(models._Pickler, "dump", full)
+        writer.forget_users(["u_0"])
+        _home(writer, "u_4")
+        with pytest.raises(OSError, match="no space"):
+            writer.refresh_model()
+        assert list(folder.glob("ranking-*")) == [path]
+    writer.refresh_model()
+    assert list(folder.glob("ranking-*")) == [path]
+    assert b"u_0" not in path.read_bytes()
+
+
+def test_a_model_that_answers_while_it_is_written_is_written_whole(gateways, tmp_path):
+    writer = gateways[0]
+    _fill(writer)
+    writer.refit()
+    (path,) = (tmp_path / "models").glob("ranking-*.pickle")
+    file = models.ModelFile(path.parent, int(path.stem.removeprefix("ranking-")))
+    model = file.newer()
+    model.ranking.world.__dict__["first_use"] = Meddler(model.ranking.world)
+
+    file.write(model)
+
+    assert "came_meanwhile" in model.ranking.world.__dict__
+    with path.open("rb") as opened:
+        written = pickle.load(opened)
+    assert written.user_ids == model.user_ids
+    assert "came_meanwhile" not in written.ranking.world.__dict__
+
+
+class Meddler:
+    """A field that, while it is being written, has something computed at first use come into its object."""
+
+    def __init__(self, owner):
+        self.owner = owner
+
+    def __reduce__(self):
+        self.owner.__dict__["came_meanwhile"] = 1
+        return int, ()
