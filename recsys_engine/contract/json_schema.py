@@ -17,9 +17,9 @@ def json_schema(schema: type[Schema]) -> dict[str, Any]:
     loaded = schema()
     found: dict[str, Any] = {
         "type": "object",
-        "properties": {name: _field(field) for name, field in loaded.fields.items()},
+        "properties": {field.data_key or name: _field(field) for name, field in loaded.fields.items()},
     }
-    required = sorted(name for name, field in loaded.fields.items() if field.required)
+    required = sorted(field.data_key or name for name, field in loaded.fields.items() if field.required)
     if required:
         found["required"] = required
     if schema.__doc__:

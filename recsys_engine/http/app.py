@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
-from werkzeug.routing import PathConverter
+from werkzeug.routing import BaseConverter, PathConverter
 
 from recsys_engine.contract import answers
 from recsys_engine.contract.checks import is_valid_id
@@ -56,6 +56,13 @@ class _Anything(PathConverter):
     part_isolating = False
 
 
+class _One(BaseConverter):
+    """The id of a rule, an override or a decision; never a verb of its own."""
+
+    regex = "(?!dry-run$)[^/:]+"
+    part_isolating = True
+
+
 def create_engine_app(settings: ServerSettings, clock: Callable[[], datetime] | None = None) -> Flask:
     """The stand-alone recommender server as a WSGI application."""
     app = Flask("recsys_engine", static_folder=None)
@@ -63,7 +70,7 @@ def create_engine_app(settings: ServerSettings, clock: Callable[[], datetime] | 
     limit = RateLimit(settings.rate_per_minute, settings.rate_burst, time.monotonic)
     server = Server(settings, Tenants(settings, clock or partial(datetime.now, UTC)), limit)
     app.extensions["recsys_server"] = server
-    app.url_map.converters["anything"] = _Anything
+    app.url_map.converters.update(anything=_Anything, one=_One)
     app.url_map.merge_slashes = False  # an id may begin with one, and a redirect is no answer of the contract
     app.before_request(partial(_admit, server))
     app.after_request(partial(_finish, server))

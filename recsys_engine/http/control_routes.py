@@ -216,7 +216,7 @@ CONTROL_ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/admin/rules", create_rule, "admin", "Create a rule", schemas.RuleSchema, 201),
     Route(
         "PUT",
-        "/v1/admin/rules/<rule_id>",
+        "/v1/admin/rules/<one:rule_id>",
         replace_rule,
         "admin",
         "Replace a rule",
@@ -235,7 +235,7 @@ CONTROL_ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/admin/manual_overrides", create_override, "admin", "Create", schemas.OverrideSchema, 201),
     Route(
         "POST",
-        "/v1/admin/manual_overrides/<override_id>/cancel",
+        "/v1/admin/manual_overrides/<one:override_id>/cancel",
         cancel_override,
         "admin",
         "Cancel an override",
@@ -286,7 +286,7 @@ CONTROL_ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET",
-        "/v1/audit/decisions/<decision_id>",
+        "/v1/audit/decisions/<one:decision_id>",
         one_decision,
         "admin",
         "One list",
@@ -295,7 +295,7 @@ CONTROL_ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "POST",
-        "/v1/audit/decisions/<decision_id>:replay",
+        "/v1/audit/decisions/<one:decision_id>:replay",
         replay_decision,
         "admin",
         "Make a list again from the log",

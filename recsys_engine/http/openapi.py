@@ -131,8 +131,8 @@ def _refusals(route: Route) -> dict[int, list[str]]:
     codes = {*_EVERYWHERE, *route.refuses}
     if route.body is None:
         codes.remove("body_too_large")
-    if re.search(r"<\w+>", route.path):
-        codes.add("not_found")  # an id that holds a slash
+    if "<one:" in route.path:
+        codes.add("not_found")  # what no id can be
     found: dict[int, list[str]] = {}
     for code in sorted(codes):
         found.setdefault(STATUS_OF_CODE[code], []).append(code)

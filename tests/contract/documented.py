@@ -30,7 +30,7 @@ class Witness:
         self.seen: set[tuple[Operation, int, str]] = set()
         self._app = app
         self._validators: dict[str, Draft202012Validator] = {}
-        self._paths = [(_pattern(path), path) for path in sorted(document["paths"], key=lambda path: "{" in path)]
+        self._paths = [(_pattern(path), path) for path in sorted(document["paths"], key=_letters, reverse=True)]
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         told: list[Any] = []
@@ -68,10 +68,10 @@ class Witness:
         return [*problems, f"{error.json_path} {error.message[:300]}"] if error else problems
 
     def _operation(self, method: str, path: str) -> Operation | None:
-        for pattern, template in self._paths:
-            if pattern.fullmatch(path.replace("%3A", ":")) and method.lower() in self.document["paths"][template]:
-                return method.lower(), template
-        return None
+        plain = path.replace("%3A", ":")
+        template = next((template for pattern, template in self._paths if pattern.fullmatch(plain)), None)
+        known = template is not None and method.lower() in self.document["paths"][template]
+        return (method.lower(), template) if known else None
 
     def _stray(self, status: int, body: bytes) -> list[str]:
         """No operation of the document: refused in the documented shape."""
@@ -97,6 +97,11 @@ class Witness:
             whole = {**schema, "components": self.document["components"]}
             self._validators[key] = Draft202012Validator(whole, format_checker=FORMATS)
         return self._validators[key]
+
+
+def _letters(path: str) -> int:
+    """How much of a path is said outright: of two that match, the one that says more is meant."""
+    return len(re.sub(r"\{\w+\}", "", path))
 
 
 def _pattern(path: str) -> re.Pattern[str]:

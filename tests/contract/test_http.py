@@ -174,6 +174,21 @@ def test_a_doubled_slash_is_another_path_and_no_redirect(call):
     assert code(call("GET", "/v1/items/")) == code(call("GET", "/v1//items")) == (404, "not_found")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v1/admin/rules/dry-run", {"POST", "OPTIONS"}),
+        ("GET", "/v1/audit/decisions/d:replay", {"POST", "OPTIONS"}),
+        ("POST", "/v1/audit/decisions/d", {"GET", "HEAD", "OPTIONS"}),
+    ],
+)
+def test_a_verb_is_no_id_of_its_neighbour(call, method, path, allowed):
+    answer = call(method, path)
+
+    assert code(answer) == (405, "method_not_allowed")
+    assert set(answer.headers["Allow"].split(", ")) == allowed
+
+
 HOSTILE = {
     "empty": b"",
     "not json": b"{",

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from recsys_engine.contract import EVENT_SCHEMA_VERSION, ContractError, Event
 from recsys_engine.contract.checks import check_item, check_user, event_problem
-from recsys_engine.contract.json_schema import contract_files
+from recsys_engine.contract.control_schemas import AuditSearchSchema
+from recsys_engine.contract.json_schema import contract_files, json_schema
 from recsys_engine.contract.parsing import parse_event, parse_items, parse_users
 from recsys_engine.contract.schemas import EventSchema
 
@@ -128,3 +129,10 @@ def test_an_event_is_refused_by_name_or_read(body):
     read = parse_event(body)
 
     assert isinstance(read, Event) or read.code.startswith("invalid_")
+
+
+def test_a_field_is_documented_under_the_name_it_has_in_the_body():
+    found = json_schema(AuditSearchSchema)["properties"]
+
+    assert "from" in found
+    assert "from_" not in found
