@@ -1,6 +1,6 @@
 """Home, product page, widgets, beacon of 20 events and checkout, each beside a bare Flask page of the same size.
 
-    python -m benchmarks.bench_pages [--seed demo] [--seconds 4] [--connections 8] [--out FILE]
+    python -m benchmarks.bench_pages [--seed demo | --data FOLDER] [--seconds 4] [--connections 8] [--out FILE]
 
 Lists are asked for anew each time; the last rows show them repeated from memory. Both apps run one after the other on
 the same server with the same workers; the ratios in the last columns are what counts. The first bare page compiles its
@@ -40,14 +40,14 @@ def main() -> None:
     options = _options()
     rows: list[Row] = []
     always_asked = {"RECSYS_REPEAT_S": "0"}
-    with _shop(options.seed, always_asked) as shop, _bare() as bare_port:
+    with _shop(options, always_asked) as shop, _bare() as bare_port:
         cases = {name: calls for name, calls in _cases(shop).items() if options.only in name}
         for name, calls in cases.items():
             rows.append(_measured(name, calls, _port(shop), bare_port, options))
             print(f"  {name} done", file=sys.stderr)
         if options.only in "checkout":
             rows.append(_checkout(shop, bare_port, options))
-    with _shop(options.seed, {}) as shop, _bare() as bare_port:
+    with _shop(options, {}) as shop, _bare() as bare_port:
         for name, calls in _cases(shop).items():
             if name.startswith("widget") and options.only in name:
                 rows.append(_measured(f"{name}, repeated within 10 s", calls, _port(shop), bare_port, options))
@@ -65,8 +65,8 @@ def _measured(name: str, calls: list[Call], port: int, bare_port: int, options: 
     return name, ours, bare, compiled
 
 
-def _shop(seed: str, extra: dict[str, str]) -> AbstractContextManager[LocalShop]:
-    return local_shop(seed=seed, workers=WORKERS, threads=THREADS, extra=extra)
+def _shop(options: argparse.Namespace, extra: dict[str, str]) -> AbstractContextManager[LocalShop]:
+    return local_shop(seed=options.seed, data=options.data, workers=WORKERS, threads=THREADS, extra=extra)
 
 
 def _port(shop: LocalShop) -> int:
@@ -81,6 +81,7 @@ def vars_of(load: Load) -> dict[str, float]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", default="demo")
+    parser.add_argument("--data", default="", help="a real shop's data instead of the seed, as make run DATA=…")
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--only", default="", help="just the rows whose name holds this")

@@ -38,14 +38,16 @@ class LocalShop:
 
 @contextlib.contextmanager
 def local_shop(
-    *, seed: str = "small", workers: int = 1, threads: int = 8, extra: Mapping[str, str] | None = None
+    *, seed: str = "small", data: str = "", workers: int = 1, threads: int = 8, extra: Mapping[str, str] | None = None
 ) -> Iterator[LocalShop]:
-    """Prepare and serve a shop with the named seed; everything is gone afterwards."""
+    """Prepare and serve a shop with the named seed, or with a real shop's data; everything is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="shop-") as folder:
         port = free_port()
         shop = LocalShop(f"http://127.0.0.1:{port}", _environment(Path(folder), port, extra or {}), Path(folder))
         shop.flask("db", "upgrade")
-        if seed:
+        if data:
+            shop.flask("prepare", "--data", data)
+        elif seed:
             shop.flask("seed", seed)
         with _served(shop, port, workers, threads):
             yield shop
