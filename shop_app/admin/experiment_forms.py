@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
 from shop_app.core.errors import InvalidInput
+from shop_app.core.money import parse_money
 from shop_app.experiments.bucketing import Target
 from shop_app.experiments.guardrails import Guardrail
 from shop_app.experiments.metrics import METRICS
@@ -21,6 +23,7 @@ DEFAULT_RULE = (
 TREATMENTS = (1, 2)
 DEVICES = ("phone", "tablet", "desktop")
 PEOPLE = {"": "Everybody", "members": "Members, signed in", "guests": "Guests"}
+MAX_CAP_MINOR = 2_000_000_000
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,4})?")
 
 Problems = dict[str, list[str]]
@@ -59,8 +62,8 @@ def parse_power(args: Mapping[str, str], base: float) -> PowerQuestion:
     return question
 
 
-def parse_plan(form: Mapping[str, str], secondary: list[str]) -> ExperimentPlan:
-    """The plan as typed; the service checks that it makes sense.
+def parse_plan(form: Mapping[str, str], secondary: list[str], currency: str) -> ExperimentPlan:
+    """The plan as typed, amounts in major units of `currency`; the service checks that it makes sense.
 
     Raises:
         InvalidInput: a number is none; names every field.
@@ -87,7 +90,7 @@ def parse_plan(form: Mapping[str, str], secondary: list[str]) -> ExperimentPlan:
         guardrails=_guardrails(form, problems),
         planned_units=int(_number(form, "planned_units", problems) or 0),
         traffic=(_number(form, "traffic_percent", problems) or 0) / 100,
-        revenue_cap_minor=round((_number(form, "revenue_cap", problems, is_needed=False) or 0) * 100),
+        revenue_cap_minor=_revenue_cap(form.get("revenue_cap", ""), currency, problems),
         is_aa=is_aa,
         is_interleaved=form.get("is_interleaved") == "on",
         layer=form.get("layer", "").strip(),
@@ -153,6 +156,16 @@ def _number(form: Mapping[str, str], field: str, problems: Problems, *, is_neede
         problems[field] = ["A number, please."]
         return None
     return float(text)
+
+
+def _revenue_cap(text: str, currency: str, problems: Problems) -> int:
+    if not text.strip():
+        return 0
+    with suppress(InvalidInput):
+        if 0 <= (minor := parse_money(text, currency).minor) <= MAX_CAP_MINOR:
+            return minor
+    problems["revenue_cap"] = ["An amount such as 120.00."]
+    return 0
 
 
 def _share(text: str | None, default: float) -> float:

@@ -6,11 +6,12 @@ from werkzeug.wrappers import Response as BaseResponse
 from shop_app.admin.charts import Whisker, whiskers
 from shop_app.admin.experiment_forms import DEFAULT_RULE, DEVICES, PEOPLE, TREATMENTS, parse_plan, parse_power
 from shop_app.admin.knob_forms import KNOBS
-from shop_app.admin.views.base import actor, bp, csv_answer, now, page
+from shop_app.admin.views.base import actor, bp, csv_answer, currency, now, page
 from shop_app.analytics.period import last_days
 from shop_app.analytics.queries import funnel as metrics
 from shop_app.analytics.queries.cells import Place
 from shop_app.core.errors import InvalidInput, ShopError
+from shop_app.core.money import Money
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.experiments import services
 from shop_app.experiments.metrics import METRICS
@@ -61,7 +62,7 @@ def new_experiment() -> str | tuple[str, int]:
 def plan_experiment() -> BaseResponse | tuple[str, int]:
     """Store a draft."""
     try:
-        plan = parse_plan(request.form, request.form.getlist("secondary"))
+        plan = parse_plan(request.form, request.form.getlist("secondary"), currency())
         with unit_of_work(db.session):
             services.plan_experiment(plan, actor=actor(), now=now())
     except InvalidInput as error:
@@ -145,7 +146,7 @@ def _form(
     usual = usual_spend(now())
     filled = {"decision_rule": DEFAULT_RULE, "traffic_percent": "100", "margin_conversion": "5"}
     if usual:
-        filled["revenue_cap"] = f"{usual.minor / 100:.2f}"
+        filled["revenue_cap"] = str(Money(usual.minor, currency()).decimal())
     return page(
         "admin/experiment_new.html",
         typed={**filled, **typed},

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flask import Flask
 
+from shop_app.admin.experiment_forms import parse_plan
 from shop_app.core.clock import FixedClock
 from shop_app.core.events import EventKind
 from shop_app.experiments.bucketing import assign
@@ -40,8 +41,9 @@ def test_a_plan_becomes_a_draft_exactly_as_typed(app: Flask, sign_in: SignIn) ->
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("hypothesis", ""), ("planned_units", "many"), ("k_1", "99"), ("traffic_percent", "0"), ("decision_rule", " ")],
-)
+    [("hypothesis", ""), ("planned_units", "many"), ("k_1", "99"), ("traffic_percent", "0"), ("decision_rule", " "),
+     ("revenue_cap", "much"), ("revenue_cap", "-1"), ("revenue_cap", "99999999.99")],
+)  # fmt: skip
 def test_a_bad_plan_is_refused_and_says_where(sign_in: SignIn, field: str, value: str) -> None:
     browser = sign_in("analyst")
 
@@ -51,6 +53,11 @@ def test_a_bad_plan_is_refused_and_says_where(sign_in: SignIn, field: str, value
     assert 'role="alert"' in answer.text
     assert "Twelve cards" in answer.text or field == "hypothesis"
     assert browser.get("/admin/experiments/more-cards").status_code == 404
+
+
+@pytest.mark.parametrize(("currency", "minor"), [("GBP", 20_000), ("JPY", 200), ("KWD", 200_000)])
+def test_the_cut_of_revenue_is_an_amount_of_the_shops_currency(currency: str, minor: int) -> None:
+    assert parse_plan(PLAN, [], currency).revenue_cap_minor == minor
 
 
 def test_the_calculator_gives_the_reference_number_of_shoppers(sign_in: SignIn) -> None:
