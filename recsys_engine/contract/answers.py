@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 from recsys_engine.contract import control
 from recsys_engine.contract.control_schemas import KNOB_RANGES
 from recsys_engine.contract.entities import EventTypeConfig
+from recsys_engine.contract.explanations import Explanation, Trace
 from recsys_engine.contract.responses import DeleteResult, EventRejection, ForgetResult
 
 Json = dict[str, Any]
@@ -141,11 +142,7 @@ class ListedItem(TypedDict):
     score: float
     rank: int
     reasons: NotRequired[list[str]]
-    explain: NotRequired[Json]
-
-
-class Trace(TypedDict):
-    extras: Json
+    explain: NotRequired[Explanation]
 
 
 class _List(TypedDict):

@@ -10,6 +10,9 @@ from flask import Flask
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import best_match
 
+from recsys_engine.contract.answer_schema import answer_schema
+from recsys_engine.contract.encoding import json_text
+
 SURPRISES: list[str] = []
 """What was answered but not documented; a fixture looks here after each test."""
 Document = dict[str, Any]
@@ -110,6 +113,14 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile(
         "".join(re.escape(p) if n % 2 == 0 else (".+" if p == "item_id" else "[^/]+") for n, p in enumerate(parts))
     )
+
+
+def undocumented(kind: Any, value: Any) -> list[str]:
+    """What of a value is not as its type of ``contract.answers`` says."""
+    components: dict[str, Any] = {}
+    whole = {**answer_schema(kind, components), "components": {"schemas": components}}
+    found = Draft202012Validator(whole, format_checker=FORMATS).iter_errors(json.loads(json_text(value)))
+    return [f"{error.json_path} {error.message}" for error in found]
 
 
 def witnessed(app: Flask) -> Witness:

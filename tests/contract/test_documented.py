@@ -23,12 +23,10 @@ ORG = "6f1c1a3e-7f5b-4f9c-9a51-3f2a1f6f0004"
 FREE_JSON = {
     ("EventRow", "meta"),
     ("ItemRow", "props"),
-    ("ListedItem", "explain"),
     ("Readiness", "details"),
     ("Refusal", "details"),
     ("SegmentRule", "rule"),
     ("ServedListInFull", "extras"),
-    ("Trace", "extras"),
     ("UserRow", "traits"),
 }
 

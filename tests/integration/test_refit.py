@@ -9,9 +9,11 @@ from uuid import uuid4
 import pytest
 
 from recsys_engine.contract import Context, Event, EventType, Item, RecommendRequest
+from recsys_engine.contract.explanations import Explanation
 from recsys_engine.service import models
 from shop_app.core.clock import FixedClock
 from shop_app.recsys.embedded import EmbeddedGateway
+from tests.contract.documented import undocumented
 
 NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 ORG = "11111111-1111-4111-8111-111111111111"
@@ -84,6 +86,7 @@ def test_the_learned_part_is_told_column_by_column(gateways, surface):
     told = [place for place in places if "learned" in place.explain]
     assert told
     for place in told:
+        assert undocumented(Explanation, place.explain) == []
         blocks = place.explain["learned"]
         for block in blocks:
             parts = block["base"] + block["novelty"] + sum(c["contribution"] for c in block["columns"].values())

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from recsys_engine.contract import Blend, Context, Event, EventType, Item, RecommendRequest
+from recsys_engine.contract.explanations import Explanation
 from recsys_engine.contract.operations import GuardrailSetting
 from shop_app.recsys.gateway import RecsysRejected
+from tests.contract.documented import undocumented
 from tests.factories.engine import NOW, open_gateway
 
 RETURN, OUT_OF_STOCK_CLICK = 11, 10
@@ -49,6 +51,7 @@ def test_returns_lower_an_item_and_the_explanation_says_by_how_much(gateway):
         "return": {"rate": pytest.approx(rate, rel=1e-2), "multiplier": pytest.approx(1 - (rate - 0.1), rel=1e-2)}
     }
     explained = after["bad"].explain
+    assert undocumented(Explanation, explained) == []
     assert after["bad"].score == pytest.approx(
         explained["blend"] * explained["multiplier"] + explained["added"], abs=1e-9
     )
