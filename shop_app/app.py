@@ -29,7 +29,7 @@ from shop_app.config import Settings
 from shop_app.core.clock import Clock, SystemClock
 from shop_app.core.errors import Conflict, Forbidden, Gone, InvalidInput, NotFound, OutOfStock, ShopError
 from shop_app.experiments import models as _experiments_models  # noqa: F401  (tables of the schema)
-from shop_app.extensions import Migrations, csrf, db, htmx, limiter, login_manager, prepare_sqlite
+from shop_app.extensions import Migrations, csrf, db, htmx, limiter, login_manager
 from shop_app.jobs.alarm import Alarm
 from shop_app.orders import views as orders
 from shop_app.orders.sandbox import SandboxProvider
@@ -39,6 +39,7 @@ from shop_app.recsys.embedded import EmbeddedGateway
 from shop_app.recsys.gateway import RecsysGateway
 from shop_app.recsys.meter import Meter, count_calls
 from shop_app.site_settings import models as _site_settings_models  # noqa: F401  (as above)
+from shop_app.sqlite import prepare_sqlite
 from shop_app.sync import models as _sync_models  # noqa: F401  (as above)
 from shop_app.tracking import views as tracking
 from shop_app.tracking.identity import current_shopper

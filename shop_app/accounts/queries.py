@@ -8,7 +8,8 @@ from shop_app.accounts.models import Address, WishlistItem
 from shop_app.catalog.models import Category, Product
 from shop_app.catalog.queries import ProductCard, cards
 from shop_app.core.errors import NotFound
-from shop_app.extensions import PlainRead, db
+from shop_app.extensions import db
+from shop_app.plain_sql import PlainRead
 
 
 def addresses(user_id: int) -> Sequence[Address]:

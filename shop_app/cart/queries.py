@@ -11,7 +11,8 @@ from shop_app.cart.models import OPEN, Cart, CartLine
 from shop_app.catalog.models import Product, Variant
 from shop_app.catalog.queries import card
 from shop_app.core.money import Money
-from shop_app.extensions import PlainRead, db
+from shop_app.extensions import db
+from shop_app.plain_sql import PlainRead
 
 FREE_DELIVERY_FROM_MINOR = 50_00
 """Standard delivery costs nothing from this subtotal on, in minor units of the shop's currency."""

@@ -14,7 +14,8 @@ from shop_app.catalog.models import Brand, BundleComponent, Category, Product, P
 from shop_app.catalog.tags import tag
 from shop_app.core.errors import NotFound
 from shop_app.core.money import Money
-from shop_app.extensions import PlainRead, db
+from shop_app.extensions import db
+from shop_app.plain_sql import PlainRead
 from shop_app.site_settings.kept import Kept
 
 LOW_STOCK = 5

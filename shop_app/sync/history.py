@@ -26,9 +26,10 @@ from shop_app.catalog.models import Product, ProductSales, Variant
 from shop_app.core.events import EventKind
 from shop_app.core.ids import ANONYMOUS_PREFIX, MEMBER_PREFIX
 from shop_app.core.shopper import Consent
-from shop_app.extensions import Base, db, insert_into, insert_rows
+from shop_app.extensions import Base, db, insert_into
 from shop_app.orders.models import Order, OrderLine
 from shop_app.outbox.services import mark_changed
+from shop_app.plain_sql import insert_rows
 from shop_app.recsys.gateway import RecsysGateway, RecsysUnavailable, TakesHistory
 from shop_app.sync.payloads import event_payload
 from shop_app.tracking.consent import record_consent

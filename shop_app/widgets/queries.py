@@ -6,7 +6,8 @@ from sqlalchemy import bindparam, select
 
 from shop_app.cart.models import OPEN, Cart, CartLine
 from shop_app.catalog.models import Category, Product, Variant
-from shop_app.extensions import PlainRead, db
+from shop_app.extensions import db
+from shop_app.plain_sql import PlainRead
 from shop_app.tracking.models import TrackedEvent
 from shop_app.widgets.memory import Pulse
 

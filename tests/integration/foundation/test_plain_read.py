@@ -8,7 +8,8 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from shop_app.core.unit_of_work import unit_of_work
-from shop_app.extensions import PlainRead, db
+from shop_app.extensions import db
+from shop_app.plain_sql import PlainRead
 from shop_app.tracking.models import Tombstone
 
 ERASED = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)

@@ -9,10 +9,11 @@ from flask import Flask
 from sqlalchemy import select
 
 from shop_app.core.unit_of_work import unit_of_work
-from shop_app.extensions import WriterGate, db
+from shop_app.extensions import db
 from shop_app.outbox.models import ChangedEntity
 from shop_app.outbox.services import mark_changed
 from shop_app.site_settings.models import SiteSetting
+from shop_app.sqlite import WriterGate
 
 AT = datetime(2026, 3, 2, tzinfo=UTC)
 
