@@ -19,10 +19,10 @@ class Shelf:
     """The catalogue as arrays, one row per item index; read only for everyone but its builder.
 
     ``available`` is False for items known only from events. ``price`` is NaN when unknown. ``brand``, ``category``
-    and ``parent`` are codes, -1 when unknown. ``created_s`` is seconds since 1970. ``tags`` holds tag codes padded with
-    -1 to a multiple of 8 (brand and category tags included). ``embedding_row`` is the row in ``embeddings`` or -1.
-    ``ties`` puts equal scores in order: a hash of the item id, so that every replica, whatever the order it met the
-    items in, makes the same list.
+    and ``parent`` are codes, -1 when unknown. ``created_s`` is seconds since 1970. ``tags`` holds tag codes, brand and
+    category tags included, padded with -1 to 2, 4 or a multiple of 8; ``facet_tags`` those without brand and category.
+    ``embedding_row`` is the row in ``embeddings`` or -1. ``ties`` puts equal scores in order: a hash of the item id, so
+    that every replica, whatever the order it met the items in, makes the same list.
     """
 
     ids: list[str]
@@ -33,7 +33,7 @@ class Shelf:
     parent: IntArray
     created_s: FloatArray
     tags: npt.NDArray[np.int32]
-    facet_tags: npt.NDArray[np.bool_]
+    facet_tags: npt.NDArray[np.int32]
     tag_names: list[str]
     ties: IntArray
     embedding_row: IntArray

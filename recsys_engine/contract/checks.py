@@ -23,12 +23,11 @@ from recsys_engine.contract.limits import (
     MAX_TAGS,
     MAX_TEXT_CHARS,
 )
-from recsys_engine.contract.requests import Overrides, RecommendRequest
+from recsys_engine.contract.requests import NO_OVERRIDES, Overrides, RecommendRequest
 
 _EARLIEST = datetime(EARLIEST_EVENT_YEAR, 1, 1, tzinfo=UTC)
 _FUTURE_SKEW = timedelta(seconds=MAX_FUTURE_SKEW_S)
 _TEXT_FIELDS = ("brand", "category", "description", "image_url", "metadata_version")
-_NO_OVERRIDES = Overrides()
 _EXPLAIN_LEVELS = frozenset({"tags", "numeric", "full"})
 
 # Field of Overrides -> inclusive range.
@@ -153,7 +152,7 @@ def check_request(request: RecommendRequest) -> None:
 
 
 def _check_overrides(overrides: Overrides) -> None:
-    if overrides == _NO_OVERRIDES:
+    if overrides is NO_OVERRIDES:
         return
     for field in fields(overrides):
         value = getattr(overrides, field.name)

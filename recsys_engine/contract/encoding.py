@@ -1,15 +1,21 @@
 """Dataclasses → JSON objects: requests on the client's side, answers on the server's."""
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
+from math import isfinite
 from typing import Any
 
 from recsys_engine.contract.entities import UNSET, Event, EventTypeConfig, Item, StoredItem, StoredUser, User
-from recsys_engine.contract.requests import DeleteFilter, RecommendRequest, RerankCandidate
+from recsys_engine.contract.requests import (
+    NO_CONSTRAINTS,
+    NO_OVERRIDES,
+    DeleteFilter,
+    RecommendRequest,
+    RerankCandidate,
+)
 from recsys_engine.contract.responses import EventsResult, Page, Recommendations, ScoredItem
 
 Json = dict[str, Any]
@@ -56,7 +62,7 @@ def request_json(request: RecommendRequest) -> Json:
         body["constraints"] = constraints
     if request.blend is not None:
         body["blend"] = {"pop": request.blend.pop, "cooc": request.blend.cooc, "als": request.blend.als}
-    overrides = _given(request.overrides)
+    overrides = {} if request.overrides is NO_OVERRIDES else _given(request.overrides)
     if overrides:
         body["overrides"] = overrides
     if request.include_reasons:
@@ -80,6 +86,8 @@ def _context_json(request: RecommendRequest) -> Json:
 
 def _constraints_json(request: RecommendRequest) -> Json:
     constraints = request.constraints
+    if constraints is NO_CONSTRAINTS:
+        return {}
     body: Json = {
         name: list(getattr(constraints, name))
         for name in ("include_tags_any", "exclude_tags_any", "exclude_item_ids")
@@ -144,7 +152,14 @@ def json_text(body: Any) -> str:
 
 def recommendations_text(answer: Recommendations) -> str:
     """``recommendations_json`` as text, letter for letter; written by hand because lists leave in thousands."""
-    items = ",".join([_scored_text(item) for item in answer.items])
+    items = ",".join(
+        [
+            f'{{"item_id":{encode_basestring(item_id)},"score":{score!r},"rank":{rank}}}'
+            if explain is None and not reasons and isfinite(score)
+            else _ENCODER.encode(scored_json(ScoredItem(item_id, score, rank, reasons, explain)))
+            for item_id, score, rank, reasons, explain in answer.items
+        ]
+    )
     request_id, version = encode_basestring(answer.request_id), encode_basestring(answer.model_version)
     rest = [
         f',"{name}":{_ENCODER.encode(value)}'
@@ -152,12 +167,6 @@ def recommendations_text(answer: Recommendations) -> str:
         if (value := getattr(answer, name)) is not None
     ]
     return f'{{"request_id":{request_id},"model_version":{version},"items":[{items}]{"".join(rest)}}}'
-
-
-def _scored_text(item: ScoredItem) -> str:
-    if item.reasons or item.explain is not None or not math.isfinite(item.score):
-        return _ENCODER.encode(scored_json(item))
-    return f'{{"item_id":{encode_basestring(item.item_id)},"score":{item.score!r},"rank":{item.rank}}}'
 
 
 def events_result_json(result: EventsResult) -> Json:

@@ -20,6 +20,8 @@ from recsys_engine.contract.limits import (
     MAX_USERS_PER_CALL,
 )
 from recsys_engine.contract.requests import (
+    NO_CONSTRAINTS,
+    NO_OVERRIDES,
     Blend,
     Constraints,
     Context,
@@ -47,7 +49,6 @@ _PLAIN_TEXTS = ("namespace", "user_id", "surface")
 _PLAIN_NAMES = frozenset({*_PLAIN_TEXTS, "k", "context"})
 _WHOLE_OR_NONE = frozenset({int, type(None)})
 _OBJECT_OR_NONE = frozenset({dict, type(None)})
-_NO_CONSTRAINTS, _NO_OVERRIDES = Constraints(), Overrides()
 
 
 def load(schema: type[Schema], body: Any, index: int | None = None) -> dict[str, Any]:
@@ -203,9 +204,9 @@ def _request(values: Mapping[str, Any], request_id: str | None = None) -> Recomm
         user_id=values.get("user_id") or None,
         k=DEFAULT_K if k is None else k,
         context=_context(context, values.get("surface")),
-        constraints=_constraints(values["constraints"]) if values.get("constraints") else _NO_CONSTRAINTS,
+        constraints=_constraints(values["constraints"]) if values.get("constraints") else NO_CONSTRAINTS,
         blend=Blend(**values["blend"]) if values.get("blend") else None,
-        overrides=_overrides(values["overrides"]) if values.get("overrides") else _NO_OVERRIDES,
+        overrides=_overrides(values["overrides"]) if values.get("overrides") else NO_OVERRIDES,
         include_reasons=bool(values.get("include_reasons")),
         explain_level=values.get("explain_level") or "tags",
         request_id=request_id,

@@ -71,6 +71,10 @@ class Overrides:
     exploration_rate: float | None = None
 
 
+NO_CONSTRAINTS, NO_OVERRIDES = Constraints(), Overrides()
+"""What a request without any carries: whoever sees these themselves need not compare field by field."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecommendRequest:
     """Ask for a ranked list of up to ``k`` items (1–200). No ``user_id`` means an anonymous visitor.
@@ -81,9 +85,9 @@ class RecommendRequest:
     user_id: str | None = None
     k: int = DEFAULT_K
     context: Context = field(default_factory=Context)
-    constraints: Constraints = field(default_factory=Constraints)
+    constraints: Constraints = NO_CONSTRAINTS
     blend: Blend | None = None
-    overrides: Overrides = field(default_factory=Overrides)
+    overrides: Overrides = NO_OVERRIDES
     include_reasons: bool = False
     explain_level: str = "tags"
     request_id: str | None = None

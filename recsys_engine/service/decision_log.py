@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
 from threading import Lock
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 from sqlalchemy import Connection
 
@@ -22,6 +22,7 @@ from recsys_engine.contract.requests import RecommendRequest, RerankCandidate
 from recsys_engine.contract.responses import ScoredItem
 from recsys_engine.domain import Choice
 from recsys_engine.pipeline import names_of
+from recsys_engine.service.intake import new_id
 from recsys_engine.service.ranking import Served
 from recsys_engine.service.settings import StoredSettings
 from recsys_engine.store.decisions import (
@@ -119,7 +120,7 @@ class DecisionLog:
         user_id, under = one.request.user_id, one.under
         user_hash = self.user_hash(user_id) if user_id else None
         surface, ts_us = one.request.context.surface, to_us(under.now)
-        return NewDecision(str(uuid4()), one.request_id, ts_us, surface, user_hash, under.log_seq, body_text(one))
+        return NewDecision(new_id(), one.request_id, ts_us, surface, user_hash, under.log_seq, body_text(one))
 
     def find(self, query: AuditQuery) -> list[AuditedDecision]:
         """Stored decisions, newest first, without their details."""
@@ -158,7 +159,7 @@ def _share(request_id: str) -> float:
 def noted(request: RecommendRequest, served: Served, under: Circumstances) -> Noted:
     """The parts of a served list that are stored; the arrays it was made from are let go."""
     outcome, answer = served.outcome, served.answer
-    found_by = outcome.pool.sources[[choice.row for choice in outcome.choices]].tolist()
+    found_by = outcome.pool.sources[outcome.rows].tolist()
     return Noted(
         request,
         under,
@@ -183,13 +184,20 @@ def body_text(one: Noted) -> str:
         **({"policy": dict(under.policy)} if under.policy else {}),
         **({} if under.candidates is None else {"candidates": [[c.item_id, c.score] for c in under.candidates]}),
     }
-    names = {bits: _ENCODER.encode(names_of(bits, one.source_names)) for bits in set(one.found_by)}
+    names = {bits: _names_text(bits, one.source_names) for bits in set(one.found_by)}
     items = [
-        f'{{"item_id":{encode_basestring_ascii(item.item_id)},"score":{_number(item.score)},"how":"{choice.how}",'
-        f'"propensity":{choice.propensity!r},"sources":{names[bits]}}}'
-        for item, choice, bits in zip(one.items, one.choices, one.found_by, strict=True)
+        f'{{"item_id":{encode_basestring_ascii(item_id)},"score":{_number(score)},"how":"{how}",'
+        f'"propensity":{propensity!r},"sources":{names[bits]}}}'
+        for (item_id, score, *_), (_, how, _, _, propensity, _), bits in zip(
+            one.items, one.choices, one.found_by, strict=True
+        )
     ]
     return f'{_ENCODER.encode(body)[:-1]},"final_items":[{",".join(items)}]}}'
+
+
+@lru_cache(maxsize=4096)
+def _names_text(bits: int, names: tuple[str, ...]) -> str:
+    return _ENCODER.encode(names_of(bits, names))
 
 
 def _number(value: float) -> str:

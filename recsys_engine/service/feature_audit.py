@@ -99,9 +99,7 @@ def _inputs(state: LiveState) -> tuple[InputCoverage, ...]:
     return (
         InputCoverage("availability", float(live.mean()) if shelf.size else 0.0, "filter of every list"),
         InputCoverage("price", share(~np.isnan(shelf.price)), "price limits; price columns of the learned ranking"),
-        InputCoverage(
-            "tags", share((shelf.facet_tags & (shelf.tags >= 0)).any(axis=1)), "diversity, taste, tag limits"
-        ),
+        InputCoverage("tags", share((shelf.facet_tags >= 0).any(axis=1)), "diversity, taste, tag limits"),
         InputCoverage("brand", share(shelf.brand >= 0), "brand caps, rules, taste"),
         InputCoverage("category", share(shelf.category >= 0), "category caps, rules, pace, category columns"),
         InputCoverage("embedding", share(shelf.embedding_row >= 0), "content similarity, new items, text columns"),

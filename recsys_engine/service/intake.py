@@ -1,21 +1,26 @@
 """Limits on what one call may carry, checked before anything else."""
 
+import time
 from collections.abc import Sequence
+from os import urandom
 from typing import Any
-from uuid import uuid4
 
 from recsys_engine.contract.checks import is_valid_id
 from recsys_engine.contract.errors import ContractError
 from recsys_engine.contract.limits import MAX_PAGE, MAX_RERANK_ITEMS
 from recsys_engine.contract.requests import PageQuery, RerankCandidate
 
+_FIXED_BITS, _VERSION_7 = 0xF << 76 | 0b11 << 62, 0x7 << 76 | 0b10 << 62
+"""Where RFC 9562 wants a UUID's version and variant, and what version 7 has there."""
 MAX_HISTORY_PER_CALL = 50_000
 """Past events appended in one transaction: a few seconds of the tenant's write lock."""
 
 
 def new_id() -> str:
-    """A fresh request id."""
-    return str(uuid4())
+    """A fresh id, a UUID of version 7: it begins with the time, so that what is stored under it lies side by side."""
+    number = (time.time_ns() // 1_000_000 << 80) | int.from_bytes(urandom(10), "big")
+    digits = f"{number & ~_FIXED_BITS | _VERSION_7:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def check_size(batch: Sequence[Any], most: int, name: str) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 
+import numpy as np
+
 from recsys_engine.domain import IntArray, Limits, Query, RuleEffects
 from recsys_engine.pipeline import Outcome
 from recsys_engine.stages.filters import why_refused
@@ -11,7 +13,7 @@ def list_counts(outcome: Outcome, query: Query, limits: Limits, rules: RuleEffec
     """Counts by the names of the contract. The leak count is measured on the finished list, never assumed."""
     counts = outcome.trace.counts
     merged, passed = counts.get("merged", 0), counts.get("after_filters", 0)
-    items = outcome.pool.items[[choice.row for choice in outcome.choices]]
+    items = outcome.pool.items[outcome.rows]
     leaks = _leaks(query, limits, items)
     told: dict[str, object] = {
         "total_candidates": merged,
@@ -33,7 +35,8 @@ def list_counts(outcome: Outcome, query: Query, limits: Limits, rules: RuleEffec
 
 def _leaks(query: Query, limits: Limits, items: IntArray) -> dict[str, int]:
     checks = why_refused(query.shelf, limits, items) if len(items) else []
-    return {reason: int(refused.sum()) for reason, refused in checks if refused.any()}
+    counted = [(reason, int(np.count_nonzero(refused))) for reason, refused in checks]
+    return {reason: count for reason, count in counted if count}
 
 
 def _exposed(items: IntArray, spoken_of: Collection[int]) -> int:

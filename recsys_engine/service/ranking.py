@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
-from recsys_engine.contract.requests import Overrides, RecommendRequest, RerankCandidate
+from recsys_engine.contract.requests import NO_OVERRIDES, RecommendRequest, RerankCandidate
 from recsys_engine.contract.responses import Recommendations, ScoredItem
 from recsys_engine.domain import Limits, Query, Settings, Signal, Trace
 from recsys_engine.pipeline import Job, Outcome, Plan, recommend, rerank
@@ -32,7 +31,6 @@ from recsys_engine.signals.sources import (
 from recsys_engine.signals.state import LiveState
 from recsys_engine.stages.scoring import LinearRanker
 
-NO_OVERRIDES = Overrides()
 UNSTEERED = Steer()
 SURFACES_KEPT = 256
 SIMILAR_SURFACES = ("pdp", "pdp.similar")
@@ -107,7 +105,7 @@ class Ranking:
             self._plan(settings),
             limits,
             request.k,
-            cache(partial(_random, request_id)),
+            _Draws(request_id),
             steer.rules,
             Trace(is_detailed=is_detailed),
         )
@@ -134,7 +132,7 @@ class Ranking:
         settings = self._base(request.context.surface, stored)
         for layer in layers:
             settings = apply_knobs(settings, layer)
-        if request.overrides != NO_OVERRIDES:
+        if request.overrides is not NO_OVERRIDES:
             settings = apply_knobs(settings, asdict(request.overrides))
         if request.blend is not None:
             settings = apply_blend(settings, request.blend.pop, request.blend.cooc, request.blend.als)
@@ -172,7 +170,7 @@ class Ranking:
     ) -> Recommendations:
         query, outcome, steer, limits = made
         level = request.explain_level
-        ids, rows = query.shelf.ids, [choice.row for choice in outcome.choices]
+        ids, rows = query.shelf.ids, outcome.rows
         insight = None if level == "tags" else self._insight(outcome, query, level)
         listed = zip(outcome.pool.items[rows].tolist(), outcome.pool.scores[rows].tolist(), strict=True)
         places = tuple([ScoredItem(ids[item], score, rank) for rank, (item, score) in enumerate(listed, 1)])
@@ -192,7 +190,7 @@ class Ranking:
         return Recommendations(request_id, version, places, steer.segment_id, steer.profile_id, trace)
 
     def _insight(self, outcome: Outcome, query: Query, level: str) -> Insight:
-        items = np.array([outcome.pool.items[choice.row] for choice in outcome.choices], np.int64)
+        items = outcome.pool.items[outcome.rows]
         regrets: dict[int, list[Regret]] = {}
         if not query.settings.is_plain_blend:
             for item, regret in self.guardrails.regrets(round(query.now_s * 1000), items):
@@ -201,8 +199,19 @@ class Ranking:
         return Insight(self.pairs, self.learned.explain(query, items.tolist()) if speaks else {}, regrets)
 
 
-def _random(request_id: str) -> np.random.Generator:
-    return np.random.default_rng(seed_of(request_id))
+class _Draws:
+    """Gives a request's random generator, made when it is first asked for."""
+
+    __slots__ = ("_made", "_request_id")
+
+    def __init__(self, request_id: str) -> None:
+        self._request_id = request_id
+        self._made: np.random.Generator | None = None
+
+    def __call__(self) -> np.random.Generator:
+        if self._made is None:
+            self._made = np.random.default_rng(seed_of(self._request_id))
+        return self._made
 
 
 def seed_of(request_id: str) -> int:

@@ -16,8 +16,8 @@ from recsys_engine.signals.packing import Arrays, packed, unpacked
 _FIRST_CAPACITY = 256
 TAG_SLOTS = 24
 """Tags per item that count for similarity and profiles; constraints look at all of them."""
-TAG_STEP = 8
-"""The shelf shows only as many slots as some item fills, rounded up to a multiple of this."""
+TAG_WIDTHS = (2, 4, 8, 16, 24)
+"""The shelf shows only as many slots as some item fills, rounded up to one of these: trees of eight and halves."""
 _COLUMNS = (
     "_available",
     "_price",
@@ -78,8 +78,9 @@ class Catalog:
         self._created_s = np.zeros(_FIRST_CAPACITY)
         self._tags = np.full((_FIRST_CAPACITY, TAG_SLOTS), -1, np.int32)
         self._facet = np.zeros((_FIRST_CAPACITY, TAG_SLOTS), bool)
+        self._facet_tags = self._tags.copy()
         self._tie = np.zeros(_FIRST_CAPACITY, np.int64)
-        self._width = TAG_STEP
+        self._width = TAG_WIDTHS[0]
         self._embedding_row = np.full(_FIRST_CAPACITY, -1, np.int64)
         self._embeddings = np.zeros((0, EMBEDDING_DIM), np.float32)
         self._embedded = 0
@@ -115,7 +116,7 @@ class Catalog:
             self._parent[:n],
             self._created_s[:n],
             self._tags[:n, : self._width],
-            self._facet[:n, : self._width],
+            self._facet_tags[:n, : self._width],
             self.tag_codes.names,
             self._tie[:n],
             self._embedding_row[:n],
@@ -125,7 +126,7 @@ class Catalog:
     def frozen(self) -> "Catalog":
         """A copy that later rows leave alone, for ``arrays`` at leisure."""
         still = copy(self)
-        for name in _COLUMNS:
+        for name in (*_COLUMNS, "_facet_tags"):
             setattr(still, name, getattr(self, name)[: self.size].copy())
         for name in _CODES:
             setattr(still, name, copy(getattr(self, name)))
@@ -174,6 +175,7 @@ class Catalog:
         self._embeddings = arrays["embeddings"]
         self._embedded = len(self._embeddings)
         self._width = int(arrays["counts"][0])
+        self._facet_tags = np.where(self._facet, self._tags, -1)
         self.journal.turn()
 
     def put(self, row: Any) -> int:
@@ -242,13 +244,14 @@ class Catalog:
             self._masks.pop(code, None)
         self._tags_of[index] = codes
         shown = codes[:TAG_SLOTS]
-        self._width = max(self._width, -(-len(shown) // TAG_STEP) * TAG_STEP)
+        self._width = max(self._width, next(width for width in TAG_WIDTHS if width >= len(shown)))
         self._tags[index] = -1
         self._tags[index, : len(shown)] = shown
         self._facet[index] = False
         self._facet[index, : len(shown)] = [not name.startswith(BRAND_PREFIXES + CATEGORY_PREFIXES) for name in names][
             :TAG_SLOTS
         ]
+        self._facet_tags[index] = np.where(self._facet[index], self._tags[index], -1)
 
     def _put_embedding(self, index: int, blob: bytes | None) -> None:
         if not blob:
@@ -280,6 +283,7 @@ class Catalog:
         self._tie = np.concatenate([self._tie, np.zeros(room, np.int64)])
         self._tags = np.concatenate([self._tags, np.full((room, TAG_SLOTS), -1, np.int32)])
         self._facet = np.concatenate([self._facet, np.zeros((room, TAG_SLOTS), bool)])
+        self._facet_tags = np.concatenate([self._facet_tags, np.full((room, TAG_SLOTS), -1, np.int32)])
 
 
 def _folded(name: str) -> str:

@@ -1,6 +1,6 @@
 """Decayed counts of item pairs: a sorted base from the build plus a small dict of what came since."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from recsys_engine.signals.packing import Arrays
 
 _FIRST_CAPACITY = 1024
 _MINUTE_MS = 60_000
-_NO_ITEMS: IntArray = np.empty(0, np.int64)
+_NO_SCALES: FloatArray = np.empty(0)
 
 
 class PairCounts:
@@ -28,8 +28,8 @@ class PairCounts:
         self._partners = np.empty(0, np.int32)
         self._counts = np.empty(0, np.int64)
         self._delta: dict[int, dict[int, int]] = {}
-        self._merged: dict[int, tuple[IntArray, FloatArray]] = {}
-        self._norms: dict[Norm, _Norms] = {}
+        self._merged: dict[int, Row] = {}
+        self._norms: dict[Norm, Norms] = {}
 
     def load(self, left: IntArray, right: IntArray, weights: npt.NDArray[np.int64], size: int) -> None:
         """Take over many pairs at once (directed; equal pairs are summed)."""
@@ -147,52 +147,41 @@ class PairCounts:
         """Has any event been counted for the item?"""
         return item < len(self.totals) and bool(self.totals[item])
 
-    def raw_row(self, item: int) -> tuple[IntArray, FloatArray]:
+    def raw_row(self, item: int) -> "Row":
         """Partners of an item (ascending) and their fixed-point counts as floats, zeros left out."""
         merged = self._merged.get(item)
         if merged is None:
             partners, counts = self._merge(item)
-            merged = self._merged[item] = (partners, counts.astype(np.float64))
+            ends = np.array([0, len(partners)], np.int32)
+            merged = self._merged[item] = Row(partners.astype(np.int32), counts.astype(np.float64), ends)
         return merged
 
-    def row(self, item: int, now_ms: int) -> tuple[IntArray, FloatArray]:
+    def row(self, item: int, now_ms: int) -> tuple[npt.NDArray[np.int32], FloatArray]:
         """Partners and their decayed counts now."""
-        partners, counts = self.raw_row(item)
+        partners, counts, _ = self.raw_row(item)
         return partners, counts * read_factor(now_ms, self.epoch_ms, self.half_life_ms)
 
-    def cosines(self, items: list[int], weights: FloatArray, now_ms: int, norm: "Norm") -> tuple[IntArray, FloatArray]:
-        """Partners of several items (repeats possible) and weight · count / (total_i + s)^a.
+    def weighted_rows(self, items: IntArray, weights: FloatArray, norms: "Norms") -> tuple[list["Row"], FloatArray]:
+        """The rows of those of the items that have partners, and weight / (total_i + s)^a for each.
 
-        Summed over the repeats and times ``popularity_norms``, that is Σ weight · count / ((total_i + s)^a ·
-        (total_j + s)^(1−a)): popularity cancels and rare pairs shrink. Formula: asymmetric cosine (Aiolli 2013) with
-        shrinkage s.
+        Their sum times ``norms.right`` is Σ weight · count / ((total_i + s)^a · (total_j + s)^(1−a)): popularity
+        cancels and rare pairs shrink. Formula: asymmetric cosine (Aiolli 2013) with shrinkage s.
         """
-        if not items:
-            return _NO_ITEMS, np.zeros(0)
-        norms = self._norms_at(norm, now_ms)
-        scales = weights * norms.left.take(items, mode="clip") * norms.factor
         merged = self._merged
-        rows = [merged.get(item) or self.raw_row(item) for item in items]
-        filled = [n for n, (partners, _) in enumerate(rows) if len(partners)]
+        rows = [merged.get(item) or self.raw_row(item) for item in items.tolist()]
+        filled = [place for place, row in enumerate(rows) if len(row.partners)]
         if not filled:
-            return _NO_ITEMS, np.zeros(0)
-        partners = np.concatenate([rows[n][0] for n in filled])
-        counts = np.concatenate([rows[n][1] for n in filled])
-        counts *= scales[filled].repeat([len(rows[n][0]) for n in filled])
-        return partners, counts
+            return [], _NO_SCALES
+        scales = weights * norms.left.take(items, mode="clip") * norms.factor
+        if len(filled) < len(rows):
+            return [rows[place] for place in filled], scales[filled]
+        return rows, scales
 
-    def popularity_norms(self, items: IntArray, now_ms: int, norm: "Norm") -> FloatArray:
-        """``(total_j + s)^−(1−a)`` of partners."""
-        return self._norms_at(norm, now_ms).right[items]
-
-    def all_popularity_norms(self, now_ms: int, norm: "Norm") -> FloatArray:
-        """``popularity_norms`` of every item with a total, by item; read only."""
-        return self._norms_at(norm, now_ms).right
-
-    def _norms_at(self, norm: "Norm", now_ms: int) -> "_Norms":
+    def norms(self, norm: "Norm", now_ms: int) -> "Norms":
+        """The norms of every item with a total, by item; read only, and good until the next change."""
         norms = self._norms.get(norm)
         if norms is None:
-            norms = self._norms[norm] = _Norms(norm)
+            norms = self._norms[norm] = Norms(norm)
         norms.refresh(self, now_ms)
         return norms
 
@@ -216,7 +205,7 @@ class PairCounts:
             np.add.at(summed, place, np.concatenate([counts, added]))
             partners, counts = everyone, summed
         keep = counts > 0
-        return partners[keep].astype(np.int64), counts[keep]
+        return np.asarray(partners[keep], np.int64), counts[keep]
 
     def _base_row(self, item: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
         if item + 1 >= len(self._starts):
@@ -225,15 +214,22 @@ class PairCounts:
         return self._partners[part], self._counts[part]
 
 
-@dataclass(frozen=True, slots=True)
-class Norm:
+class Row(NamedTuple):
+    """One item's partners and what each counts; ``ends`` is 0 and how many, as ``spread.add_row`` wants it."""
+
+    partners: npt.NDArray[np.int32]
+    counts: FloatArray
+    ends: npt.NDArray[np.int32]
+
+
+class Norm(NamedTuple):
     """Shrinkage s (in fresh events) and asymmetry a (share of the anchor's own popularity) of a cosine."""
 
     shrinkage: float
     asymmetry: float = 0.5
 
 
-class _Norms:
+class Norms:
     """``(total · factor + s)^-a`` and ``^-(1−a)`` of every item, with the factor of the current minute.
 
     Rebuilt when the minute turns, patched for single items in between, so reading a row needs no power.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recsys_engine.domain import FloatArray, IntArray
+from recsys_engine.domain import BoolArray, FloatArray, IntArray
 
 
 def top(scores: FloatArray, limit: int, ties: IntArray) -> IntArray:
@@ -18,26 +18,29 @@ def top(scores: FloatArray, limit: int, ties: IntArray) -> IntArray:
 
 def best(scores: FloatArray, limit: int, ties: IntArray) -> IntArray:
     """The indices ``top`` gives, in no particular order: whoever only collects them saves the sorting."""
-    held: IntArray = (scores > 0).nonzero()[0]
-    if len(held) <= limit:
-        return held
-    values = scores[held]
-    part = _upper_part(values, limit)
-    cut = np.partition(part, len(part) - limit)[len(part) - limit]
-    found: IntArray = held[values >= cut]
+    positive = scores > 0
+    count = int(np.count_nonzero(positive))
+    if count <= limit:
+        return positive.nonzero()[0]
+    part = _upper_part(scores, positive, count, limit)
+    place = len(part) - limit
+    part.partition(place)
+    cut = part[place]
+    found: IntArray = (scores >= cut).nonzero()[0]
     if len(found) == limit:
         return found
-    level = held[values == cut]
-    kept = level[ties[level].argsort(kind="stable")][: limit - (len(found) - len(level))]
-    return np.concatenate([held[values > cut], kept])
+    above, level = (scores > cut).nonzero()[0], (scores == cut).nonzero()[0]
+    return np.concatenate([above, level[ties[level].argsort(kind="stable")][: limit - len(above)]])
 
 
-def _upper_part(values: FloatArray, limit: int) -> FloatArray:
-    """Some of the values that include the ``limit`` largest; most are small, and one pass leaves them out."""
-    if len(values) <= 4 * limit:
-        return values
-    upper = values[values > 2 * values.mean()]
-    return upper if len(upper) >= limit else values
+def _upper_part(scores: FloatArray, positive: BoolArray, count: int, limit: int) -> FloatArray:
+    """A copy of some of the scores that include the ``limit`` largest; one pass leaves most small ones out."""
+    if count > 4 * limit:
+        upper: FloatArray = scores[scores > 2 / count * np.add.reduce(scores)]
+        if len(upper) >= limit:
+            return upper
+    part: FloatArray = scores[positive]
+    return part
 
 
 def looked_up(known: IntArray, values: FloatArray, items: IntArray) -> FloatArray:

@@ -9,9 +9,10 @@ import numpy.typing as npt
 from recsys_engine.contract.entities import EventType
 from recsys_engine.domain import FloatArray, IntArray, Query, Shelf
 from recsys_engine.signals.decay import DAY_MS
-from recsys_engine.signals.pairs import Norm, PairCounts
+from recsys_engine.signals.pairs import Norm, Norms, PairCounts, Row
 from recsys_engine.signals.picking import best, looked_up
 from recsys_engine.signals.popular import REACH, PopularitySource
+from recsys_engine.signals.spread import add_rows
 
 PAIR_SHRINKAGE = 5.0
 SPARSE_SHARE = 8
@@ -34,15 +35,17 @@ class PairSource:
         self._norm = Norm(PAIR_SHRINKAGE, asymmetry)
         self._query: Query | None = None
         self._values: FloatArray = np.zeros(0)
+        self._kept: FloatArray = np.zeros(0)
         self._slots = np.zeros(0, np.int32)
-        self._touched: IntArray = _NOTHING
-        self._is_dense = False
+        self._touched: IntArray | None = None
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         self._spread(query)
-        if self._is_dense:
-            return best(self._values[: query.shelf.size], limit, query.shelf.ties)
         touched = self._touched
+        if touched is None:
+            return best(self._values, limit, query.shelf.ties)
+        if len(touched) <= limit:
+            return touched
         return touched[best(self._values[touched], limit, query.shelf.ties[touched])]
 
     def scores(self, query: Query, items: IntArray) -> FloatArray:
@@ -53,11 +56,13 @@ class PairSource:
         """How much each anchor adds to an item's score, for explanations."""
         shares = []
         anchors, weights = self.speakers(query)
+        norms = self._norms(query)
         for place, anchor in enumerate(anchors.tolist()):
-            partners, values = self._rows(query, [anchor], weights[place : place + 1])
-            at = int(np.searchsorted(partners, item))
-            if at < len(partners) and partners[at] == item:
-                shares.append((anchor, float(values[at] * self._norms(query, partners[at : at + 1])[0])))
+            rows, scales = self._pairs.weighted_rows(anchors[place : place + 1], weights[place : place + 1], norms)
+            for partners, counts, _ in rows:
+                at = int(np.searchsorted(partners, item))
+                if at < len(partners) and partners[at] == item:
+                    shares.append((anchor, float(counts[at] * scales[0] * norms.right[item])))
         return shares
 
     def speakers(self, query: Query) -> tuple[IntArray, FloatArray]:
@@ -65,46 +70,53 @@ class PairSource:
         return query.anchors, query.anchor_weights
 
     def _spread(self, query: Query) -> None:
-        """Fill the values of this query into a buffer that is cleared only where it was touched."""
+        """Work out the values of this query: for few partners in a buffer that is cleared only where it was touched.
+
+        ``_touched`` holds the distinct partners, or None when any item may be one.
+        """
         if self._query is query:
             return
-        size = query.shelf.size
-        if len(self._values) < size:
-            self._values = np.zeros(max(size, 2 * len(self._values)))
-            self._slots = np.zeros(len(self._values), np.int32)
-            self._touched = _NOTHING
-        self._clear()
-        anchors, weights = self.speakers(query)
-        partners, shares = self._rows(query, anchors.tolist(), weights)
-        self._is_dense = len(partners) * SPARSE_SHARE > size
-        if self._is_dense:
-            self._spread_densely(query, partners, shares)
-        elif len(partners):
-            np.add.at(self._values, partners, shares)
-            places = np.arange(len(partners), dtype=np.int32)
-            self._slots[partners] = places  # the last place of each partner wins: those are the distinct partners
-            self._touched = partners[self._slots[partners] == places]
-            self._values[self._touched] *= self._norms(query, self._touched)
+        self._clear(query.shelf.size)
+        norms = self._norms(query)
+        rows, scales = self._pairs.weighted_rows(*self.speakers(query), norms)
+        if sum([len(row.partners) for row in rows]) * SPARSE_SHARE > query.shelf.size:
+            self._values, self._touched = _summed_rows(rows, scales, norms, query.shelf.size), None
+        elif rows:
+            add_rows(self._kept, rows, scales)
+            self._touched = self._distinct([row.partners for row in rows])
+            self._kept[self._touched] *= norms.right[self._touched]
         self._query = query
 
-    def _clear(self) -> None:
+    def _distinct(self, rows: list[npt.NDArray[np.int32]]) -> IntArray:
+        """Each partner once: the last place of each wins a slot."""
+        if len(rows) == 1:
+            return rows[0].astype(np.int64)
+        partners = np.concatenate(rows, dtype=np.int64)
+        places = np.arange(len(partners), dtype=np.int32)
+        self._slots[partners] = places
+        distinct: IntArray = partners[self._slots[partners] == places]
+        return distinct
+
+    def _clear(self, size: int) -> None:
         self._query = None
-        if self._is_dense:
-            self._values[:] = 0.0
-        else:
-            self._values[self._touched] = 0.0
-        self._touched = _NOTHING
+        if self._touched is not None and len(self._touched):
+            self._kept[self._touched] = 0.0
+        if len(self._kept) < size:
+            self._kept = np.zeros(max(size, 2 * len(self._kept)))
+            self._slots = np.zeros(len(self._kept), np.int32)
+        self._values, self._touched = self._kept, _NOTHING
 
-    def _spread_densely(self, query: Query, partners: IntArray, shares: FloatArray) -> None:
-        values = np.bincount(partners, shares, query.shelf.size)
-        norms = self._pairs.all_popularity_norms(round(query.now_s * 1000), self._norm)[: len(values)]
-        np.multiply(values[: len(norms)], norms, out=self._values[: len(norms)])
+    def _norms(self, query: Query) -> Norms:
+        return self._pairs.norms(self._norm, round(query.now_s * 1000))
 
-    def _norms(self, query: Query, items: IntArray) -> FloatArray:
-        return self._pairs.popularity_norms(items, round(query.now_s * 1000), self._norm)
 
-    def _rows(self, query: Query, anchors: list[int], weights: FloatArray) -> tuple[IntArray, FloatArray]:
-        return self._pairs.cosines(anchors, weights, round(query.now_s * 1000), self._norm)
+def _summed_rows(rows: Sequence[Row], scales: FloatArray, norms: Norms, size: int) -> FloatArray:
+    """The values of all items; those beyond the norms have no total and are nobody's partners."""
+    values = np.zeros(size)
+    add_rows(values, rows, scales)
+    known = min(size, len(norms.right))
+    values[:known] *= norms.right[:known]
+    return values
 
 
 class RawCoVisitSource:
@@ -250,18 +262,22 @@ def _summed(shelf: Shelf, items: IntArray, strengths: FloatArray) -> FloatArray:
 
 
 def _overlap(profile: FloatArray, tags: IntArray) -> FloatArray:
-    """Sum of the profile over each column of tags, added up as a tree of eight so that the order never varies."""
-    found = profile.take(tags)
-    eight = found if len(found) == 8 else found.reshape(-1, 8, found.shape[1]).sum(0)
-    four = eight[0::2] + eight[1::2]
-    two = four[0::2] + four[1::2]
-    whole: FloatArray = two[0] + two[1]
+    """Sum of the profile over each column of tags, added up as a tree of eight so that the order never varies.
+
+    Fewer columns are the tree without its empty branches.
+    """
+    found: FloatArray = profile.take(tags)
+    if len(found) > 8:
+        found = found.reshape(-1, 8, found.shape[1]).sum(0)
+    while len(found) > 1:
+        found = found[0::2] + found[1::2]
+    whole: FloatArray = found[0]
     return whole
 
 
 def _only_top(weights: FloatArray, count: int, names: Sequence[str]) -> FloatArray:
     """The heaviest tags, made to sum to 1; equal weights by name, the sum exact: no replica's code order shows."""
-    held = np.flatnonzero(weights)
+    held = weights.nonzero()[0]
     if len(held) > count:
         cut = np.partition(weights[held], len(held) - count)[len(held) - count]
         above, level = held[weights[held] > cut], held[weights[held] == cut].tolist()

@@ -4,12 +4,15 @@ import numpy as np
 
 from recsys_engine.domain import BoolArray, IntArray, Limits, Shelf
 
+FEW = 8
+"""Up to this many items are compared one by one: ``np.isin`` costs as much as 15 comparisons before it begins."""
+
 
 def why_refused(shelf: Shelf, limits: Limits, items: IntArray) -> list[tuple[str, BoolArray]]:
     """For each filter, in order, its name and which of ``items`` it refuses."""
     checks = [("unavailable", ~shelf.available[items])]
     if len(limits.excluded):
-        checks.append(("excluded", np.isin(items, limits.excluded)))
+        checks.append(("excluded", among(items, limits.excluded)))
     if limits.include_mask is not None:
         checks.append(("missing_tags", ~limits.include_mask[items]))
     if limits.exclude_mask is not None:
@@ -19,6 +22,16 @@ def why_refused(shelf: Shelf, limits: Limits, items: IntArray) -> list[tuple[str
     if limits.created_after_s is not None:
         checks.append(("stale_item", ~(shelf.created_s[items] > limits.created_after_s)))
     return checks
+
+
+def among(items: IntArray, wanted: IntArray) -> BoolArray:
+    """Which of ``items`` are wanted."""
+    if len(wanted) > FEW:
+        return np.isin(items, wanted)
+    found = np.zeros(len(items), bool)
+    for one in wanted.tolist():
+        found |= items == one
+    return found
 
 
 def _price_checks(shelf: Shelf, limits: Limits, items: IntArray) -> list[tuple[str, BoolArray]]:

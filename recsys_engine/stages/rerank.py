@@ -5,14 +5,15 @@ Greedy maximal marginal relevance (Carbonell & Goldstein 1998): each step takes 
 list order.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
-from recsys_engine.domain import Choice, FloatArray, Pool, Settings, Shelf
+from recsys_engine.domain import Choice, IntArray, Pool, Settings, Shelf
 
 WINDOW = 100
 """MMR looks at this many best candidates; the rest keep score order."""
@@ -31,8 +32,8 @@ class Caps:
     taken: int = 0
     min_brands: int = field(init=False)
     is_plain: bool = field(init=False)
-    brands: Counter[int] = field(default_factory=Counter)
-    categories: Counter[int] = field(default_factory=Counter)
+    brands: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    categories: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     parents: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -40,11 +41,24 @@ class Caps:
         self.min_brands = settings.min_brands
         self.is_plain = not (settings.brand_cap or settings.category_cap or settings.min_brands)
 
+    def claim(self, item: int) -> str | None:
+        """``take`` an item unless a limit forbids it; says which."""
+        if not self.is_plain or not self.settings.dedupe_variants:
+            hit = self.hit(item)
+            if hit is None:
+                self.take(item)
+            return hit
+        parent = self.shelf.parent.item(item)  # one look for most lists, which have no other limit
+        if parent in self.parents:
+            return "variant"
+        self.taken += 1
+        if parent >= 0:
+            self.parents.add(parent)
+        return None
+
     def hit(self, item: int) -> str | None:
         """The limit that forbids one more of this kind, or None."""
         settings, shelf = self.settings, self.shelf
-        if self.is_plain:
-            return "variant" if settings.dedupe_variants and shelf.parent.item(item) in self.parents else None
         if settings.brand_cap or self.min_brands:
             brand = shelf.brand.item(item)
             if brand >= 0 and self.brands[brand] >= (settings.brand_cap or self.k):
@@ -72,13 +86,17 @@ class Caps:
     def take(self, item: int) -> None:
         """Count an item that is on the list."""
         self.taken += 1
-        if not self.is_plain and (self.settings.brand_cap or self.min_brands):
-            self.brands[int(self.shelf.brand[item])] += 1
-        if not self.is_plain and self.settings.category_cap:
-            self.categories[int(self.shelf.category[item])] += 1
+        if not self.is_plain:
+            self._count_kinds(item)
         parent = self.shelf.parent.item(item) if self.settings.dedupe_variants else -1
         if parent >= 0:
             self.parents.add(parent)
+
+    def _count_kinds(self, item: int) -> None:
+        if self.settings.brand_cap or self.min_brands:
+            self.brands[int(self.shelf.brand[item])] += 1
+        if self.settings.category_cap:
+            self.categories[int(self.shelf.category[item])] += 1
 
 
 def choose(pool: Pool, order: Sequence[int], k: int, caps: Caps, lambda_: float) -> tuple[list[Choice], dict[int, str]]:
@@ -104,11 +122,10 @@ def _by_score(pool: Pool, order: Sequence[int], k: int, caps: Caps) -> tuple[lis
     for row in order:
         if len(chosen) == k:
             break
-        item = int(pool.items[row])
-        hit = caps.hit(item)
+        item = pool.items.item(row)
+        hit = caps.claim(item)
         if hit is None:
-            caps.take(item)
-            chosen.append(Choice(int(row), "score"))
+            chosen.append(Choice(row, "score"))
         else:
             refused[item] = hit
     return chosen, refused
@@ -122,8 +139,7 @@ def _by_marginal_relevance(
         return [], {}
     best = float(pool.scores[rows].max())
     relevance = lambda_ * pool.scores[rows] / best if best > 0 else np.zeros(len(rows))
-    similarity = tag_similarity(caps.shelf, pool, rows)
-    similarity *= 1 - lambda_
+    similarity = np.multiply(tag_similarity(caps.shelf, pool.items[rows]), 1 - lambda_, dtype=np.float64)
     nearest, margin = np.zeros(len(rows)), np.empty(len(rows))
     items = pool.items[rows].tolist()
     chosen: list[Choice] = []
@@ -134,11 +150,10 @@ def _by_marginal_relevance(
         at = np.subtract(relevance, nearest, out=margin).argmax().item()
         relevance[at] = -np.inf
         item = items[at]
-        hit = caps.hit(item)
+        hit = caps.claim(item)
         if hit is not None:
             refused[item] = hit
             continue
-        caps.take(item)
         penalty = nearest.item(at)
         chosen.append(Choice(rows.item(at), "score", penalty, penalty / (1 - lambda_)))
         np.maximum(nearest, similarity[at], out=nearest)
@@ -148,23 +163,21 @@ def _by_marginal_relevance(
     return chosen, refused
 
 
-def tag_similarity(shelf: Shelf, pool: Pool, rows: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> FloatArray:
-    """Jaccard similarity of facet tags between all pairs of rows; brand and category tags are left to the caps."""
-    items = pool.items[rows]
-    tags = np.where(shelf.facet_tags[items], shelf.tags[items], -1)
+def tag_similarity(shelf: Shelf, items: IntArray) -> npt.NDArray[np.float32]:
+    """Jaccard similarity of facet tags between all pairs of items; brand and category tags are left to the caps."""
+    tags = shelf.facet_tags[items]
     present = np.zeros(shelf.tag_count + 1, bool)
     present[tags] = True
     present[-1] = False
-    column = np.cumsum(present) - 1
-    holds = np.zeros((len(rows), int(column[-1]) + 2), np.float32)
-    place = np.where(tags >= 0, column[tags], holds.shape[1] - 1)
-    holds[np.arange(len(rows))[:, None], place] = 1.0
-    holds[:, -1] = 0.0
+    column = present.cumsum()
+    width = int(column[-1]) + 1
+    column[-1] = 0  # padding goes into a column of its own
+    holds = np.zeros((len(items), width), np.float32)
+    holds.reshape(-1)[column[tags] + np.arange(0, holds.size, width)[:, None]] = 1.0
+    holds[:, 0] = 0.0
     both = holds @ holds.T
-    sizes = both.diagonal()
+    sizes = np.maximum(both.diagonal(), 0.5)  # two items without tags have nothing in common: 0 of 1
     either = sizes[:, None] + sizes
     either -= both
-    np.maximum(either, 1.0, out=either)  # two rows without tags have nothing in common
     both /= either
-    similarity: FloatArray = both.astype(np.float64)
-    return similarity
+    return both
