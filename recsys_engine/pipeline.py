@@ -202,19 +202,19 @@ def _features(job: Job) -> tuple[str, ...]:
 
 
 def _passed(job: Job, items: IntArray) -> BoolArray:
-    passed = np.ones(len(items), bool)
+    dropped = np.zeros(len(items), bool)
     checks = why_refused(job.query.shelf, job.limits, items)
     if job.rules.blocked:
         checks.append((BLOCKED, among(items, _blocked(job.rules))))
     for reason, refused in checks:
         if job.trace.is_detailed:
-            _note_dropped(job, items[refused & passed], reason)
-        passed &= ~refused
+            _note_dropped(job, items[refused & ~dropped], reason)
+        dropped |= refused
     if job.trace.is_detailed:  # blocked items no generator found would otherwise have come in by the fill
         for item, rule_ids in job.rules.blocked.items():
             job.trace.dropped.setdefault(item, ("rules", f"rule.block[{rule_ids[0]}]"))
-    job.trace.counts["after_filters"] = int(np.count_nonzero(passed))
-    return passed
+    job.trace.counts["after_filters"] = len(items) - int(np.count_nonzero(dropped))
+    return ~dropped
 
 
 def _note_dropped(job: Job, items: IntArray, reason: str) -> None:
@@ -264,7 +264,7 @@ def score(job: Job, items: IntArray, bits: IntArray, names: tuple[str, ...]) -> 
     multipliers = _personal_multiplier(query, features, names)
     if job.plan.penalty is not None and len(items):
         multipliers *= job.plan.penalty(query, items)
-    blends = np.ascontiguousarray(contributions).sum(1)
+    blends = np.add.reduce(np.ascontiguousarray(contributions), 1)
     return Pool(items, bits, features, contributions, multipliers, blends * multipliers)
 
 
@@ -295,13 +295,13 @@ def _ordered(job: Job, pool: Pool) -> list[Choice]:
     settings = job.query.settings
     caps = Caps(job.query.shelf, settings, job.k)
     pinned = _pinned(job, pool, caps)
-    pinned_rows = {choice.row for choice in pinned}
-    ranking = (-pool.scores).argsort(kind="stable").tolist()  # rows are in the order of ties
-    order = [row for row in ranking if row not in pinned_rows] if pinned_rows else ranking
+    order = (-pool.scores).argsort(kind="stable")  # rows are in the order of ties
+    if pinned:
+        order = order[~among(order, np.array([choice.row for choice in pinned]))]
     chosen, refused = choose(pool, order, job.k - len(pinned), caps, settings.mmr_lambda)
     listed = [*pinned, *chosen]
     if settings.exploration_rate > 0:
-        listed = explore(listed, order, settings.exploration_rate, job.rng(), _RowCaps(pool, caps))
+        listed = explore(listed, order.tolist(), settings.exploration_rate, job.rng(), _RowCaps(pool, caps))
     if job.trace.is_detailed:
         _note_cut(job, pool, listed, refused)
     return listed

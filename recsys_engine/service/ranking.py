@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
+from itertools import count, repeat
 from typing import Any
 
 import numpy as np
 
 from recsys_engine.contract.requests import NO_OVERRIDES, RecommendRequest, RerankCandidate
-from recsys_engine.contract.responses import Recommendations, ScoredItem
+from recsys_engine.contract.responses import Recommendations, quick_place
 from recsys_engine.domain import Limits, Query, Settings, Signal, Trace
 from recsys_engine.pipeline import Job, Outcome, Plan, recommend, rerank
 from recsys_engine.service.asking import apply_blend, apply_knobs, build_limits, build_query
@@ -152,7 +153,8 @@ class Ranking:
 
     def _plan(self, settings: Settings) -> Plan:
         is_blend = "co_visitation_raw" in settings.weights
-        penalty = None if settings.is_plain_blend else self.guardrails.multipliers
+        is_judged = not settings.is_plain_blend and self.guardrails.are_active
+        penalty = self.guardrails.multipliers if is_judged else None
         return Plan(self._blend if is_blend else self._signals, self._ranker, penalty=penalty)
 
     def _rerank(self, job: Job, candidates: Sequence[RerankCandidate]) -> Outcome:
@@ -172,8 +174,8 @@ class Ranking:
         level = request.explain_level
         ids, rows = query.shelf.ids, outcome.rows
         insight = None if level == "tags" else self._insight(outcome, query, level)
-        listed = zip(outcome.pool.items[rows].tolist(), outcome.pool.scores[rows].tolist(), strict=True)
-        places = tuple([ScoredItem(ids[item], score, rank) for rank, (item, score) in enumerate(listed, 1)])
+        names, scores = [ids[item] for item in outcome.pool.items[rows].tolist()], outcome.pool.scores[rows].tolist()
+        places = tuple(map(quick_place, zip(names, scores, count(1), repeat(()), repeat(None), strict=False)))
         if request.include_reasons or insight is not None:
             places = tuple(
                 place._replace(

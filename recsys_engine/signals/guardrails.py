@@ -31,6 +31,11 @@ class Guardrails:
         self._state = state
         self.rules = rules
 
+    @property
+    def are_active(self) -> bool:
+        """Does any of them have something to say?"""
+        return bool(self._active())
+
     def multipliers(self, query: Query, items: IntArray) -> FloatArray:
         """The product over all guardrails for each item."""
         found = np.ones(len(items))

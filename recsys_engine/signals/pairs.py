@@ -153,7 +153,8 @@ class PairCounts:
         if merged is None:
             partners, counts = self._merge(item)
             ends = np.array([0, len(partners)], np.int32)
-            merged = self._merged[item] = Row(partners.astype(np.int32), counts.astype(np.float64), ends)
+            row = Row(partners.astype(np.int32), counts.astype(np.float64), ends)
+            merged = self._merged[item] = row if len(partners) else NO_PARTNERS
         return merged
 
     def row(self, item: int, now_ms: int) -> tuple[npt.NDArray[np.int32], FloatArray]:
@@ -169,7 +170,7 @@ class PairCounts:
         """
         merged = self._merged
         rows = [merged.get(item) or self.raw_row(item) for item in items.tolist()]
-        filled = [place for place, row in enumerate(rows) if len(row.partners)]
+        filled = [place for place, row in enumerate(rows) if row is not NO_PARTNERS]
         if not filled:
             return [], _NO_SCALES
         scales = weights * norms.left.take(items, mode="clip") * norms.factor
@@ -220,6 +221,9 @@ class Row(NamedTuple):
     partners: npt.NDArray[np.int32]
     counts: FloatArray
     ends: npt.NDArray[np.int32]
+
+
+NO_PARTNERS = Row(np.empty(0, np.int32), np.empty(0), np.zeros(2, np.int32))
 
 
 class Norm(NamedTuple):

@@ -47,5 +47,6 @@ def looked_up(known: IntArray, values: FloatArray, items: IntArray) -> FloatArra
     """The value of each of ``items`` where ``known`` (ascending) holds it, else 0."""
     if not len(known):
         return np.zeros(len(items))
-    at = np.minimum(np.searchsorted(known, items), len(known) - 1)
-    return np.where(known[at] == items, values[at], 0.0)
+    at = known.searchsorted(items)
+    found: FloatArray = values.take(at, mode="clip") * (known.take(at, mode="clip") == items)
+    return found

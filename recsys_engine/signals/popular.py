@@ -26,6 +26,7 @@ class PopularitySource:
         self._state = state
         self._key: object = None
         self._seen = (-1, -1)
+        self._fresh_for: Query | None = None
         self._scores: FloatArray = np.zeros(0)
         self._leaders: Leaders | None = None
         self._aged: dict[float, PopularitySource] = {}
@@ -55,6 +56,9 @@ class PopularitySource:
         return self._aged[days]
 
     def _refresh(self, query: Query) -> None:
+        if self._fresh_for is query:  # nothing is learned while a list is made
+            return
+        self._fresh_for = query
         weights, size = query.settings.type_weights, query.shelf.size
         counted, shelved = self._state.popularity.journal, self._state.catalog.journal
         key = (int(query.now_s // REFRESH_S), id(weights))

@@ -77,7 +77,7 @@ def current_session(query: Query) -> list[int]:
     if not len(items):
         history = query.history
         lately = history.ts_s > query.now_s - SESSION_GAP_MS / 1000
-        if not lately.any():
+        if not np.count_nonzero(lately):
             return []
         items = history.items[lately & (history.types <= _ADD)]
     newest_first = list(dict.fromkeys(items[::-1].tolist()))[:LONGEST]

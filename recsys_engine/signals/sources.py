@@ -203,7 +203,7 @@ class TagProfileSource:
 
     def candidates(self, query: Query, limit: int) -> IntArray:
         profile = self.profile(query)
-        if not profile.any():
+        if not np.count_nonzero(profile):
             return _NOTHING
         reach = self._popularity.best(query, REACH)
         if reach is not self._reach:
@@ -319,7 +319,7 @@ class ContentSource:
         shelf = query.shelf
         rows = shelf.embedding_row[query.anchors[:CONTENT_PROFILE_ITEMS]]
         known = rows >= 0
-        if not known.any():
+        if not np.count_nonzero(known):
             return None
         dense = np.zeros(shelf.size)
         weights = query.anchor_weights[:CONTENT_PROFILE_ITEMS][known].astype(np.float32)

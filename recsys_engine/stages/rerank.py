@@ -6,14 +6,13 @@ list order.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from recsys_engine.domain import Choice, IntArray, Pool, Settings, Shelf
+from recsys_engine.domain import Choice, IntArray, Pool, Settings, Shelf, quick_choice
 
 WINDOW = 100
 """MMR looks at this many best candidates; the rest keep score order."""
@@ -99,46 +98,47 @@ class Caps:
             self.categories[int(self.shelf.category[item])] += 1
 
 
-def choose(pool: Pool, order: Sequence[int], k: int, caps: Caps, lambda_: float) -> tuple[list[Choice], dict[int, str]]:
+def choose(pool: Pool, order: IntArray, k: int, caps: Caps, lambda_: float) -> tuple[list[Choice], dict[int, str]]:
     """Up to ``k`` choices from the pool rows in ``order`` (best first), and the items a cap refused.
 
     When the pool has too few brands for ``min_brands``, what that refused fills the list after all.
     """
     by = _by_score if lambda_ >= 1.0 else partial(_by_marginal_relevance, lambda_=lambda_)
     chosen, refused = by(pool, order, k, caps)
-    again = [row for row in order if refused.get(int(pool.items[row])) == "min_brands"] if len(chosen) < k else []
-    if again:
+    again = [refused.get(item) == "min_brands" for item in pool.items[order].tolist()] if len(chosen) < k else []
+    if any(again):
         caps.min_brands = 0
-        more, hits = _by_score(pool, again, k - len(chosen), caps)
+        more, hits = _by_score(pool, order[again], k - len(chosen), caps)
         listed = {int(pool.items[choice.row]) for choice in more}
         refused = {item: why for item, why in {**refused, **hits}.items() if item not in listed}
         chosen = chosen + more
     return chosen, refused
 
 
-def _by_score(pool: Pool, order: Sequence[int], k: int, caps: Caps) -> tuple[list[Choice], dict[int, str]]:
+def _by_score(pool: Pool, order: IntArray, k: int, caps: Caps) -> tuple[list[Choice], dict[int, str]]:
     chosen: list[Choice] = []
     refused: dict[int, str] = {}
-    for row in order:
+    for row in order.tolist():
         if len(chosen) == k:
             break
         item = pool.items.item(row)
         hit = caps.claim(item)
         if hit is None:
-            chosen.append(Choice(row, "score"))
+            chosen.append(quick_choice((row, "score", 0.0, 0.0, 1.0, ())))
         else:
             refused[item] = hit
     return chosen, refused
 
 
 def _by_marginal_relevance(
-    pool: Pool, order: Sequence[int], k: int, caps: Caps, lambda_: float
+    pool: Pool, order: IntArray, k: int, caps: Caps, lambda_: float
 ) -> tuple[list[Choice], dict[int, str]]:
-    rows = np.asarray(order[: max(WINDOW, 2 * k)], np.int64)
+    rows = order[: max(WINDOW, 2 * k)]
     if not len(rows):
         return [], {}
-    best = float(pool.scores[rows].max())
-    relevance = lambda_ * pool.scores[rows] / best if best > 0 else np.zeros(len(rows))
+    relevance = lambda_ * pool.scores[rows]
+    best = pool.scores.item(rows[0])
+    relevance = relevance / best if best > 0 else np.zeros(len(rows))
     similarity = np.multiply(tag_similarity(caps.shelf, pool.items[rows]), 1 - lambda_, dtype=np.float64)
     nearest, margin = np.zeros(len(rows)), np.empty(len(rows))
     items = pool.items[rows].tolist()
@@ -155,7 +155,7 @@ def _by_marginal_relevance(
             refused[item] = hit
             continue
         penalty = nearest.item(at)
-        chosen.append(Choice(rows.item(at), "score", penalty, penalty / (1 - lambda_)))
+        chosen.append(quick_choice((rows.item(at), "score", penalty, penalty / (1 - lambda_), 1.0, ())))
         np.maximum(nearest, similarity[at], out=nearest)
     if len(chosen) < k:
         more, hits = _by_score(pool, order[len(rows) :], k - len(chosen), caps)

@@ -26,7 +26,7 @@ def normalised(features: FloatArray) -> FloatArray:
     """Each column over its maximum; a column without a positive maximum becomes 0."""
     if not len(features):
         return features
-    highest = features.max(0)
+    highest = np.maximum.reduce(features)
     highest[highest <= 0] = np.inf
     scaled: FloatArray = features / highest
     return scaled

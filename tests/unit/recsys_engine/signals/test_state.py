@@ -133,15 +133,18 @@ def test_a_batch_keeps_what_lists_remember_up_to_date():
     """Rows merged and norms taken for a list before the batch must not outlive it."""
     rows = rows_of([("ann", item, 0, 1.0, n * 1000, None, False) for n, item in enumerate("abcab" * 20)])
     asked, fresh = live(rows[:10]), live(rows[:10])
-    norm, now_ms = Norm(5.0), EPOCH_MS + DAY_MS
+    def remembered(state):
+        norms = state.covisit.norms(Norm(5.0), EPOCH_MS + DAY_MS)
+        rows, scales = state.covisit.weighted_rows(np.array([0, 1]), np.ones(2), norms)
+        return [[array.tolist() for array in row] for row in rows], scales.tolist(), norms.right.tolist()
+
     for state in (asked, fresh):
         if state is asked:
-            state.covisit.cosines([0, 1], np.ones(2), now_ms, norm)
+            remembered(state)
             version = state.popularity.journal.version
         batches.learn(state, rows[10:])
 
-    for one, other in zip(*(s.covisit.cosines([0, 1], np.ones(2), now_ms, norm) for s in (asked, fresh)), strict=True):
-        assert one.tolist() == other.tolist()
+    assert remembered(asked) == remembered(fresh)
     assert asked.popularity.journal.since(version) == [0, 1, 2]
 
 

@@ -28,7 +28,7 @@ def _pool(scores):
 def _listed(brands, scores, k, *, lambda_=1.0, tags=(), **limits):
     shelf, pool = _shelf(brands, tags), _pool(scores)
     caps = Caps(shelf, Settings({}, {}, **limits), k)
-    order = np.argsort(-pool.scores, kind="stable").tolist()
+    order = np.argsort(-pool.scores, kind="stable")
     chosen, refused = choose(pool, order, k, caps, lambda_)
     return [choice.row for choice in chosen], refused
 
