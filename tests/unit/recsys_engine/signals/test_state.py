@@ -133,6 +133,7 @@ def test_a_batch_keeps_what_lists_remember_up_to_date():
     """Rows merged and norms taken for a list before the batch must not outlive it."""
     rows = rows_of([("ann", item, 0, 1.0, n * 1000, None, False) for n, item in enumerate("abcab" * 20)])
     asked, fresh = live(rows[:10]), live(rows[:10])
+
     def remembered(state):
         norms = state.covisit.norms(Norm(5.0), EPOCH_MS + DAY_MS)
         rows, scales = state.covisit.weighted_rows(np.array([0, 1]), np.ones(2), norms)

@@ -1,5 +1,7 @@
 """Order under caps: marginal relevance, and a least number of brands."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from recsys_engine.domain import Pool, Settings
 from recsys_engine.signals.catalog import Catalog
-from recsys_engine.stages.rerank import Caps, choose
+from recsys_engine.stages.rerank import Caps, choose, tag_similarity
 from tests.factories.engine import a_row
 
 
@@ -76,3 +78,18 @@ def test_marginal_relevance_decides_the_order_not_only_the_choice():
     rows, _ = _listed("abc", [1.0, 0.95, 0.9], 3, lambda_=0.5, tags=("red", "red", "blue"))
 
     assert rows == [0, 2, 1]
+
+
+@given(st.lists(st.frozensets(st.sampled_from(["color:a", "color:b", "size:c", "brand:d"])), min_size=1, max_size=6))
+def test_similarity_is_the_share_of_facet_tags_two_items_have_in_common(tagged):
+    catalog = Catalog()
+    for place, tags in enumerate(tagged):
+        catalog.put(a_row(f"p{place}", brand="d", tags=json.dumps(sorted(tags))))
+    facets = [tags - {"brand:d"} for tags in tagged]
+
+    found = tag_similarity(catalog.shelf(), np.arange(len(tagged)))
+
+    for one, mine in enumerate(facets):
+        for other, theirs in enumerate(facets):
+            share = np.float32(len(mine & theirs)) / np.float32(max(len(mine | theirs), 1))
+            assert found[one, other] == share
