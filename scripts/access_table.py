@@ -22,6 +22,7 @@ PUBLIC = {
     "catalog.home", "catalog.everything", "catalog.department", "catalog.search", "catalog.suggestions",
     "catalog.product", "catalog.picture", "catalog.help_page", "catalog.styleguide", "catalog.theme",
     "widgets.slot", "widgets.page", "widgets.complain", "widgets.complain_in_place",
+    "widgets.take_back", "widgets.take_back_in_place",
     "tracking.take_events", "tracking.consent_page", "tracking.choose_consent",
     "cart.show", "cart.summary", "cart.add", "cart.change", "cart.prices",
     "orders.checkout", "orders.submit", "orders.payment", "orders.check_payment", "orders.sandbox_challenge",

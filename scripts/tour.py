@@ -98,6 +98,11 @@ def front(tour: Tour) -> Iterator[str]:
     tour.go("/")
     tour.see_everything()
     yield "home"
+    top_picks = tour.page.locator("#w-home-top-picks")
+    top_picks.get_by_role("button", name="Not for me").click()
+    expect(top_picks.get_by_text("Here are others.")).to_be_focused()
+    tour.see_everything()
+    yield "home-turned-away"
     yield from _lists_in_trouble(tour)
     yield from _listings(tour)
     yield from _searches(tour)

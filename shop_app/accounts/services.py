@@ -20,6 +20,7 @@ from shop_app.extensions import db, insert_into, rows_changed
 from shop_app.outbox.services import mark_changed
 from shop_app.tracking.consent import record_consent
 from shop_app.tracking.models import ConsentRecord, TrackedEvent
+from shop_app.tracking.services import carry_over_complaints
 
 TRAITS = frozenset({"locale", "country", "device", "newsletter", "loyalty_tier", "preferred_categories"})
 """What may be said about a person at creation; nothing personal, all of it goes to Recsys."""
@@ -100,10 +101,11 @@ def note_sign_in(user: User, password: str, *, device: str, now: datetime) -> No
 
 def merge_anonymous(anonymous_key: str, shopper: Shopper, now: datetime) -> Merge:
     """Give the member, `shopper`, what they did before signing in (RS-014): basket, wishlist, arms of
-    experiments, tracked events.
+    experiments, tracked events, and which lists they turned away.
 
     Once per anonymous key: twice, from two devices or raced, the first transaction does it and the others change
-    nothing. Events follow only with consent to personalisation; `identity_merge` tells delivery whom they belonged to.
+    nothing. Events and lists turned away follow only with consent to personalisation; `identity_merge` tells delivery
+    whom they belonged to.
     """
     row = {"anonymous_key": anonymous_key, "member_key": shopper.key, "merged_at": now}
     statement = insert_into(IdentityMerge).values(row).on_conflict_do_nothing().returning(IdentityMerge.id)
@@ -111,6 +113,8 @@ def merge_anonymous(anonymous_key: str, shopper: Shopper, now: datetime) -> Merg
     if merge_id is None:
         return Merge(is_new=False)
     carry_over(anonymous_key, shopper.key)
+    if shopper.consent.personalisation:
+        carry_over_complaints(anonymous_key, shopper.key)
     return Merge(
         is_new=True,
         lines=merge_carts(anonymous_key, shopper.key, now),

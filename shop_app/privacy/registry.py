@@ -84,8 +84,8 @@ HOLDINGS: tuple[Holding, ...] = (
     Holding(ConsentRecord, ("shopper_key",), _by_key(ConsentRecord.shopper_key)),
     Holding(ExperimentUnit, ("shopper_key", "unit"), _by_key(ExperimentUnit.shopper_key)),
     Holding(
-        Complaint, ("shopper_key",), _by_key(Complaint.shopper_key),
-        replace=lambda: {"shopper_key": None, "request_id": None},
+        Complaint, ("shopper_key", "turned_away"), _by_key(Complaint.shopper_key),
+        replace=lambda: {"shopper_key": None, "request_id": None, "turned_away": None},
     ),
     Holding(CartLine, (), lambda person: CartLine.cart_id.in_(_carts(person))),
     Holding(

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from shop_app.core.shopper import Consent
 from shop_app.extensions import db
-from shop_app.tracking.models import ConsentRecord
+from shop_app.tracking.models import Complaint, ConsentRecord
 
 TEXT_VERSION = "2026-11"
 QUESTION = "May we learn from your visit?"
@@ -57,7 +57,10 @@ def text_hash() -> str:
 
 
 def record_consent(shopper_key: str, choice: Consent, now: datetime) -> None:
-    """Write down what the person chose, with the version and hash of the text they saw."""
+    """Write down what the person chose, with the version and hash of the text they saw.
+
+    A no to personalisation ends what lists were to leave out for them.
+    """
     db.session.add(
         ConsentRecord(
             shopper_key=shopper_key,
@@ -68,6 +71,9 @@ def record_consent(shopper_key: str, choice: Consent, now: datetime) -> None:
             decided_at=now,
         )
     )
+    if not choice.personalisation:
+        kept = (Complaint.shopper_key == shopper_key, Complaint.turned_away.is_not(None))
+        db.session.execute(update(Complaint).where(*kept).values(turned_away=None))
 
 
 def personalised(shopper_keys: Sequence[str]) -> set[str]:

@@ -1,12 +1,15 @@
 """Events, sessions and consent: what the recommender may learn from, and what people allowed."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import JSON, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shop_app.extensions import Base, UtcDateTime
+
+LEFT_OUT_FOR = timedelta(days=30)
+"""How long a list does without what somebody turned away from it: a change of season, not for ever."""
 
 
 def where_set(column: str) -> dict[str, Any]:
@@ -84,6 +87,8 @@ class Complaint(Base):
     """Somebody said of a list that it is not for them: of each answer of the recommender once, if named.
 
     `request_id` is empty when no recommender chose the list; `shopper_key` when the person did not agree to be counted.
+    `turned_away` is what the list showed, by item id in its order, if the person agreed to personalisation: their lists
+    of this place do without it for `LEFT_OUT_FOR`. Nothing when they took it back, and after that time.
     """
 
     __tablename__ = "complaint"
@@ -99,6 +104,7 @@ class Complaint(Base):
     request_id: Mapped[str | None] = mapped_column(String(80))
     shopper_key: Mapped[str | None] = mapped_column(String(40), index=True)
     is_qa: Mapped[bool] = mapped_column(default=False)
+    turned_away: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class Tombstone(Base):

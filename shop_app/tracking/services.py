@@ -6,13 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from sqlalchemy import func, or_, select, update
+
 from shop_app.core.attribution import Attribution
 from shop_app.core.events import EventKind, Regret
 from shop_app.core.ids import new_anonymous_key
 from shop_app.core.redaction import scrub
 from shop_app.core.shopper import Shopper
 from shop_app.core.unit_of_work import unit_of_work
-from shop_app.extensions import db, handle, insert_into
+from shop_app.extensions import db, handle, insert_into, rows_changed
 from shop_app.tracking.intake import Waiting
 from shop_app.tracking.log_rows import Row, Shared, insert_new
 from shop_app.tracking.models import Complaint, TrackedEvent
@@ -106,18 +108,44 @@ def record_regrets(events: Sequence[TrackedEvent], why: Regret, now: datetime) -
     )
 
 
-def record_complaint(place: tuple[str, str], request_id: str, shopper: Shopper, now: datetime) -> bool:
-    """Write down that this list (surface, widget) is not for this shopper; False when they had said so before.
+def record_complaint(
+    place: tuple[str, str], request_id: str, shopper: Shopper, now: datetime, items: Sequence[str] = ()
+) -> int | None:
+    """Write down that this list (surface, widget) is not for this shopper; returns the complaint's id, the same one
+    when they had said so of this answer before.
 
-    Robots are not heard. Who did not agree to be counted stays unnamed.
+    Robots are not heard: None. Who did not agree to be counted stays unnamed, and what the list showed, the known item
+    ids `items`, is kept only with consent to personalisation.
     """
     if shopper.is_bot:
-        return False
+        return None
     key = str(_person(shopper)["shopper_key"]) if shopper.consent.is_given else None
     values = {"at": now, "surface": place[0], "widget": place[1], "shopper_key": key, "is_qa": shopper.is_qa}
-    statement = insert_into(Complaint).values(**values, request_id=request_id or None)
-    added = statement.on_conflict_do_nothing(index_elements=["request_id", "shopper_key"]).returning(Complaint.id)
-    return db.session.scalar(added) is not None
+    turned_away = list(items) if items and shopper.consent.personalisation else None
+    statement = insert_into(Complaint).values(**values, request_id=request_id or None, turned_away=turned_away)
+    kept = func.coalesce(statement.excluded.turned_away, Complaint.turned_away)
+    said = statement.on_conflict_do_update(index_elements=["request_id", "shopper_key"], set_={"turned_away": kept})
+    return db.session.scalar(said.returning(Complaint.id))
+
+
+def take_back_complaint(complaint_id: int, place: tuple[str, str], shopper_key: str) -> tuple[str, list[str]]:
+    """Let what this person turned away come back; returns the answer's `request_id` and its items, empty for none.
+
+    That they said so stays counted. Somebody else's complaint, or one of another list, is left alone.
+    """
+    row = db.session.get(Complaint, complaint_id)
+    if row is None or (row.surface, row.widget, row.shopper_key) != (*place, shopper_key):
+        return "", []
+    items, row.turned_away = row.turned_away or [], None
+    return row.request_id or "", items
+
+
+def carry_over_complaints(anonymous_key: str, member_key: str) -> int:
+    """Make what somebody said of lists before signing in the member's, but for answers the member spoke of already."""
+    said = select(Complaint.request_id).where(Complaint.shopper_key == member_key, Complaint.request_id.is_not(None))
+    is_new = or_(Complaint.request_id.is_(None), Complaint.request_id.not_in(said))
+    theirs = update(Complaint).where(Complaint.shopper_key == anonymous_key, is_new)
+    return rows_changed(theirs.values(shopper_key=member_key))
 
 
 def record_browser_events(

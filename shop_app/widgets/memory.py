@@ -41,8 +41,8 @@ class Question:
 
     `settings` are the slot's as they apply, with their version and the changes of the experiment's arm. `person` and
     `session` are empty without consent to personalisation; then neither segment nor taste can differ, since the
-    recommender knows only the rest. For a known person `newest_event` makes their next event a new question;
-    `engine_version` makes it one after staff changed the recommender's settings.
+    recommender knows only the rest. For a known person `newest_event` makes their next event a new question, and
+    `turned_away` their next "Not for me"; `engine_version` makes it one after staff changed the recommender's settings.
     """
 
     settings: SlotSettings
@@ -56,6 +56,7 @@ class Question:
     newest_event: int = 0
     explores: bool = True
     engine_version: int = 0
+    turned_away: tuple[str, ...] = ()
 
     @property
     def subjects(self) -> tuple[tuple[str, str, Needs], ...]:

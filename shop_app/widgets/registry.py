@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from urllib.parse import urlencode
 
 
 class Anchor(Enum):
@@ -59,14 +60,22 @@ class Needs:
         return bool(self.low is not None or self.high is not None or self.include_tags or self.exclude_tags)
 
     @property
+    def query(self) -> str:
+        """The same as the query of an address, with its question mark; without what stands elsewhere on a page."""
+        plain = [("item", self.item), ("category", self.category), ("min", self.plain_min), ("max", self.plain_max)]
+        tags = [*(("include", tag) for tag in self.include_tags), *(("exclude", tag) for tag in self.exclude_tags)]
+        said = [(name, value) for name, value in (*plain, *tags) if value]
+        return f"?{urlencode(said)}" if said else ""
+
+    @property
     def plain_min(self) -> str:
         """The lower price as its field shows it."""
-        return "" if self.low is None else f"{self.low:g}"
+        return "" if self.low is None else f"{self.low:.10g}"
 
     @property
     def plain_max(self) -> str:
         """The upper price as its field shows it."""
-        return "" if self.high is None else f"{self.high:g}"
+        return "" if self.high is None else f"{self.high:.10g}"
 
 
 SLOTS: dict[str, Slot] = {

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 MOST_TAGS = 10
 MOST_ELSEWHERE = 60
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,80}")
+MOST_SHOWN = 24
+"""Items a form may say its list showed: as many as the longest list, on a page of its own, has."""
 MAX_PRICE = 1e9
 MOST_ITEM, MOST_CATEGORY = 100, 300
 """Characters."""
@@ -23,6 +26,12 @@ MOST_ITEM, MOST_CATEGORY = 100, 300
 def read_request_id(text: str) -> str:
     """The recommender's answer a form speaks of; empty for none, and for what cannot be one."""
     return text if REQUEST_ID.fullmatch(text) else ""
+
+
+def read_shown(text: str) -> list[str]:
+    """The item ids a form says its list showed, in their order, each once; whether they exist is not known yet."""
+    ids = dict.fromkeys(word for word in text.split() if len(word) <= MOST_ITEM)
+    return list(islice(ids, MOST_SHOWN))
 
 
 class _NeedsSchema(Schema):

@@ -37,14 +37,16 @@ _pool = ThreadPoolExecutor(WAITERS, thread_name_prefix="recommend")
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What the page knows of the moment. `cart` and `recent` are item ids; `recent` newest first.
+    """What the page knows of the moment. `cart`, `recent` and `turned_away` are item ids; the latter two newest first.
 
-    `pulse` is the newest event of a person who agreed to personalisation, if there is any.
+    `pulse` is the newest event of a person who agreed to personalisation, if there is any, and `turned_away` what they
+    said of this very list is not for them: it is in none that they get here.
     """
 
     cart: Sequence[str] = ()
     recent: Sequence[str] = ()
     pulse: Pulse | None = None
+    turned_away: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,10 @@ def fill(
     *,
     now: datetime,
     arm: Arm,
+    again: Recommendations | None = None,
 ) -> Widget:
-    """The list of a slot for this shopper, in the recommender's order, without what is not for sale.
+    """The list of a slot for this shopper, in the recommender's order, without what is not for sale; or `again`, an
+    answer that this shopper had here before.
 
     Never raises for the recommender's sake. Without a list in time it is the last good one for this person and place
     (for anybody, when there is none), else the best sellers (of the department, when there is one), else nothing when
@@ -161,7 +165,10 @@ def fill(
     if arm.rival is not None:
         other = request_for(arm.rival.settings, shopper, visit, needs, explores=recommender.explores)
         rival = _turned(other, arm.rival.knobs)
-    listed = _listed(question, request, recommender, now, rival)
+    if again and rival is None and settings.is_on and recommender.is_on:
+        listed = _Listed(again, "model", is_hit=True)
+    else:
+        listed = _listed(question, request, recommender, now, rival)
     shown = cards(_wanted_ids(listed, request), needs.category)[: settings.k]
     if listed.answer and shown and listed.source == "model" and not (listed.is_hit or needs.is_steered):
         is_settled = recommender.is_settled(now) and (visit.pulse is None or visit.pulse.is_settled(now))
@@ -206,6 +213,7 @@ def _question(settings: SlotSettings, shopper: Shopper, visit: Visit, needs: Nee
         cart=tuple(visit.cart),
         recent=tuple(visit.recent) if is_known else (),
         newest_event=visit.pulse.event_id if visit.pulse else 0,
+        turned_away=tuple(visit.turned_away),
     )
 
 
@@ -283,7 +291,7 @@ def request_for(
         constraints=Constraints(
             include_tags_any=needs.include_tags or department,
             exclude_tags_any=needs.exclude_tags,
-            exclude_item_ids=_in_view(needs, visit, anchor),
+            exclude_item_ids=_unwanted(needs, visit, anchor),
             price_between=(needs.low, needs.high) if needs.low is not None or needs.high is not None else None,
         ),
         overrides=Overrides(
@@ -299,10 +307,12 @@ def _wanted(k: int, needs: Needs) -> int:
     return min(MAX_K, (k + SPARE) * (NARROWING if needs.category and needs.include_tags else 1))
 
 
-def _in_view(needs: Needs, visit: Visit, anchor: Anchor) -> tuple[str, ...]:
-    """What must not be offered: products already on the page, and what a list about recent items is about."""
+def _unwanted(needs: Needs, visit: Visit, anchor: Anchor) -> tuple[str, ...]:
+    """What must not be offered: products already on the page, what a list about recent items is about, and what the
+    shopper turned away.
+    """
     seen = visit.recent if anchor is Anchor.RECENT else ()
-    return (*((needs.item,) if needs.item else ()), *needs.elsewhere, *seen)
+    return (*((needs.item,) if needs.item else ()), *needs.elsewhere, *seen, *visit.turned_away)
 
 
 def _ask(recommender: Recommender, request: RecommendRequest) -> tuple[Recommendations | None, str, str]:
@@ -351,8 +361,10 @@ def _in_time(ask: Callable[[RecommendRequest], Drawn], request: RecommendRequest
 
 
 def _stand_in(k: int, visit: Visit, needs: Needs, today: date) -> list[ProductCard]:
-    """Best sellers, of the department when the address names one; never what is in the basket or on the page."""
-    known = [*visit.cart, *([needs.item] if needs.item else []), *needs.elsewhere]
+    """Best sellers, of the department when the address names one; never what is in the basket, on the page or turned
+    away.
+    """
+    known = [*visit.cart, *([needs.item] if needs.item else []), *needs.elsewhere, *visit.turned_away]
     category = needs.category or (category_of(needs.item) if needs.item else "")
     shown = best_sellers(limit=k, today=today, category_path=category, exclude=known)
     if len(shown) == k or not category or needs.category:

@@ -1,6 +1,7 @@
 """How a slot becomes a request to the recommender."""
 
 from collections.abc import Callable
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from shop_app.core.shopper import Consent, Shopper
 from shop_app.site_settings.defaults import SLOTS as SETTINGS
 from shop_app.site_settings.defaults import SlotSettings
 from shop_app.widgets.registry import SLOTS, Needs
-from shop_app.widgets.schemas import MOST_ELSEWHERE, _read_by_schema, read_needs
+from shop_app.widgets.schemas import MOST_ELSEWHERE, _read_by_schema, read_needs, read_shown
 from shop_app.widgets.services import Visit, request_for
 
 MEMBER = Shopper("u_1", "s_1", 1, Consent(analytics=True, personalisation=True, is_decided=True))
@@ -58,6 +59,14 @@ def test_the_basket_travels_as_context() -> None:
 
 def test_a_list_about_recent_items_does_not_show_them_again() -> None:
     assert request_for(SETTINGS["home.recent"], MEMBER, VISIT, Needs()).constraints.exclude_item_ids == ("NEW", "OLD")
+
+
+def test_what_was_turned_away_is_not_offered_again() -> None:
+    visit = Visit(recent=("NEW",), turned_away=("MUG", "POT"))
+
+    for slot, expected in (("home.recent", ("NEW", "MUG", "POT")), ("pdp.similar", ("LAMP", "MUG", "POT"))):
+        needs = Needs(item="LAMP" if slot == "pdp.similar" else "")
+        assert request_for(SETTINGS[slot], MEMBER, visit, needs).constraints.exclude_item_ids == expected
 
 
 @pytest.mark.ticket("RS-041")
@@ -129,3 +138,30 @@ def _outcome(read: Callable[[], Needs]) -> object:
         return read()
     except InvalidInput as error:
         return error.fields
+
+
+_word = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1, max_size=20)
+_words = st.lists(_word, max_size=3).map(tuple)
+_price = st.none() | st.integers(0, 99_999_999).map(lambda cents: cents / 100)
+
+
+@given(st.builds(Needs, item=_word, category=_word, low=_price, high=_price, include_tags=_words, exclude_tags=_words))
+def test_an_address_made_of_needs_says_the_same_needs(needs: Needs) -> None:
+    assert read_needs(MultiDict(parse_qsl(needs.query.removeprefix("?")))) == needs
+
+
+def test_needs_of_nothing_leave_an_address_as_it_is() -> None:
+    assert Needs(elsewhere=("MUG",)).query == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        (" MUG  POT\nMUG ", ["MUG", "POT"]),
+        ("x" * 101, []),
+        (" ".join(map(str, range(99))), [str(n) for n in range(24)]),
+    ],
+)
+def test_what_a_form_says_was_shown_is_bounded(text: str, expected: list[str]) -> None:
+    assert read_shown(text) == expected

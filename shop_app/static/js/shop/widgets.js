@@ -21,8 +21,11 @@ function fetchNext() {
 
 // Where another list of the page stands already, say what it shows.
 function tellShown({ target, detail }) {
-  if (!target.matches?.(".widget-skeleton")) return;
-  for (const { dataset } of document.querySelectorAll(".widget [data-item-id]")) detail.parameters.append("shown", dataset.itemId);
+  const own = target.closest?.(".widget");
+  if (!own || !target.matches(".widget-skeleton, .widget-report")) return;
+  for (const card of document.querySelectorAll(".widget [data-item-id]")) {
+    if (!own.contains(card)) detail.parameters.append("shown", card.dataset.itemId);
+  }
 }
 
 // An empty widget keeps its height while it is on screen or above it, so that nothing jumps; once below the screen it goes.
