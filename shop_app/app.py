@@ -16,6 +16,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter
 
 from shop_app import health, qa
 from shop_app.accounts import views as accounts
@@ -86,6 +87,13 @@ class _Commands(AppGroup):
             cli.register(self)
 
 
+class _RowNumber(IntegerConverter):
+    """`<int:…>` in an address is the id of a row: PostgreSQL fails on a number too large for one; there is no such page."""
+
+    def __init__(self, *arguments: Any, **bounds: Any) -> None:
+        super().__init__(*arguments, **{"max": 2**31 - 1, **bounds})
+
+
 class _Sessions(SecureCookieSessionInterface):
     """Files have no session: without this they would vary by cookie, and be fetched again after every change of it."""
 
@@ -128,6 +136,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, gateway: Any =
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     app.session_interface = _Sessions()
+    app.url_map.converters["int"] = _RowNumber
     _bind_extensions(app)
     app.extensions["payments"] = SandboxProvider(settings.secret_key)
     app.extensions["meter"] = Meter(app.extensions["clock"])

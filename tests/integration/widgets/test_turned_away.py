@@ -225,7 +225,11 @@ def test_nobody_takes_back_what_somebody_else_said_or_what_was_said_of_another_l
     answer = press(shopper, shopper.get("/w/home.top_picks").text, "Not for me").text
     path, _ = form(answer, "Undo")
 
-    said = [other.post(path), shopper.post(path.replace("top_picks", "trending")), shopper.post(f"{path}x")]
+    said = [
+        other.post(path),
+        shopper.post(path.replace("top_picks", "trending")),
+        shopper.post(path.replace("/1/", f"/{2**31}/")),
+    ]
 
     assert [one.status_code for one in said] == [200, 200, 404]
     assert shopper.post(path.replace("top_picks", "nothing")).status_code == 404
