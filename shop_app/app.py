@@ -88,7 +88,7 @@ class _Commands(AppGroup):
 
 
 class _RowNumber(IntegerConverter):
-    """`<int:…>` in an address is the id of a row: PostgreSQL fails on a number too large for one; there is no such page."""
+    """`<int:…>` in an address is the id of a row. PostgreSQL fails on a number too large for one: no such page."""
 
     def __init__(self, *arguments: Any, **bounds: Any) -> None:
         super().__init__(*arguments, **{"max": 2**31 - 1, **bounds})

@@ -51,8 +51,9 @@ def draw(widget: Widget, needs: Needs, news: News | None = None) -> str:
     ]
     if not (widget.cards or news):
         return drawn
-    filled = drawn.replace(TOKEN, generate_csrf()).replace(QUERY, str(escape(needs.query)))
-    filled = filled.replace(SHOWN, " ".join([str(escape(card.sku)) for card in widget.cards]))
+    shown, query = " ".join([card.sku for card in widget.cards]), needs.query
+    filled = drawn.replace(TOKEN, generate_csrf()).replace(SHOWN, str(escape(shown)))
+    filled = filled.replace(QUERY, str(escape(query)) if query else "")
     if news:
         filled = filled.replace(COMPLAINT, str(news.complaint))
     return filled.replace(CARDS, BETWEEN_CARDS.join(cards)).replace(REQUEST_ID, str(escape(widget.request_id)))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import urlencode
+from urllib.parse import quote_plus
 
 
 class Anchor(Enum):
@@ -62,10 +62,11 @@ class Needs:
     @property
     def query(self) -> str:
         """The same as the query of an address, with its question mark; without what stands elsewhere on a page."""
-        plain = [("item", self.item), ("category", self.category), ("min", self.plain_min), ("max", self.plain_max)]
-        tags = [*(("include", tag) for tag in self.include_tags), *(("exclude", tag) for tag in self.exclude_tags)]
-        said = [(name, value) for name, value in (*plain, *tags) if value]
-        return f"?{urlencode(said)}" if said else ""
+        said = [("item", self.item), ("category", self.category)] if self.item or self.category else []
+        if self.is_steered:
+            said += [("min", self.plain_min), ("max", self.plain_max)]
+            said += [*(("include", tag) for tag in self.include_tags), *(("exclude", tag) for tag in self.exclude_tags)]
+        return "?" + "&".join([f"{name}={quote_plus(value)}" for name, value in said if value]) if said else ""
 
     @property
     def plain_min(self) -> str:
