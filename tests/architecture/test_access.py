@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.routing import Rule
+from werkzeug.routing import IntegerConverter, Rule
 from werkzeug.test import TestResponse
 
 from scripts.access_table import HALF_WAY, MEMBERS, NOBODY, PAGE, PUBLIC, ROLES, WITHOUT_TOKEN, expected, page
@@ -55,8 +55,7 @@ def routes(shop: Flask) -> list[tuple[Rule, str]]:
 def address(shop: Flask, rule: Rule) -> str:
     """The route's path about things that do not exist."""
     values = {
-        name: 999_999 if type(kind).__name__ == "IntegerConverter" else "nothing"
-        for name, kind in rule._converters.items()
+        name: 999_999 if isinstance(kind, IntegerConverter) else "nothing" for name, kind in rule._converters.items()
     }
     with shop.test_request_context():
         return str(shop.url_map.bind("localhost").build(rule.endpoint, values))

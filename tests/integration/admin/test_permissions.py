@@ -3,6 +3,7 @@
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.routing import IntegerConverter
 
 from shop_app.accounts.models import STAFF_ROLES
 from shop_app.admin.permissions import GRANTS, RULES, Right, may_open
@@ -23,7 +24,7 @@ def routes(app: Flask) -> list[tuple[str, str, str]]:
 
 
 def _example(rule, name):
-    return 1 if "Integer" in type(rule._converters[name]).__name__ else "x"
+    return 1 if isinstance(rule._converters[name], IntegerConverter) else "x"
 
 
 @pytest.mark.ticket("RS-074")
