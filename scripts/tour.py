@@ -67,7 +67,7 @@ class Tour:
         """Press the button of a product page and go on to the basket."""
         self.page.get_by_role("button", name="Add to basket").click()
         with self.page.expect_navigation():
-            self.page.get_by_role("link", name="See the basket").click()
+            self.page.get_by_role("link", name="View basket").click()
 
     def disturb(self, mode: str) -> None:
         """Switch the recommender: normal, slow, failed or empty."""
@@ -131,7 +131,7 @@ def purchase(tour: Tour) -> Iterator[str]:
     page = tour.page
     tour.go(tour.examples.choices)
     tour.press("Accept all")
-    tour.press("Keep on the wishlist")
+    tour.press("Add to wishlist")
     tour.go("/wishlist")
     yield "wishlist"
     for product in (tour.examples.choices, tour.examples.plain):

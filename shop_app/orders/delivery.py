@@ -24,8 +24,8 @@ class DeliveryMethod:
 
 
 METHODS = (
-    DeliveryMethod("standard", "Standard", "Two to three working days", 3_95, is_free_above=True),
-    DeliveryMethod("express", "Express", "The next working day", 7_95),
+    DeliveryMethod("standard", "Standard delivery", "Two to three working days", 3_95, is_free_above=True),
+    DeliveryMethod("express", "Express delivery", "The next working day", 7_95),
     DeliveryMethod("collect", "Collect in store", "Ready tomorrow at noon", 0),
 )
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import joinedload, selectinload
 
 from shop_app.catalog.models import Product, Variant
@@ -78,8 +78,10 @@ def order_for(number: str, user_id: int | None, tokens: Sequence[str]) -> Order:
 
 
 def orders_of(user_id: int | None, tokens: Sequence[str]) -> list[OrderView]:
-    """A member's orders, or those a guest placed in this browser; newest first, the latest hundred."""
-    mine = Order.user_id == user_id if user_id is not None else Order.access_token.in_(tokens)
+    """A member's orders and those placed in this browser without an account; newest first, the latest hundred."""
+    mine = Order.access_token.in_(tokens)
+    if user_id is not None:
+        mine = or_(mine, Order.user_id == user_id)
     rows = select(Order).where(mine).order_by(Order.placed_at.desc(), Order.id.desc()).limit(MOST_SHOWN)
     return [order_view(order) for order in db.session.scalars(rows.options(selectinload(Order.lines)))]
 
@@ -105,6 +107,15 @@ def attempt_of(key: str, shopper_key: str) -> PaymentAttempt | None:
     """The shopper's own payment attempt under this key."""
     mine = select(PaymentAttempt).where(PaymentAttempt.key == key, PaymentAttempt.shopper_key == shopper_key)
     return db.session.scalars(mine).one_or_none()
+
+
+def typed_before(cart_id: int | None, shopper_key: str) -> dict[str, str]:
+    """What the shopper typed at the last try to pay for this basket, as the checkout's fields; empty: no try yet."""
+    mine = select(PaymentAttempt.checkout).where(
+        PaymentAttempt.cart_id == cart_id, PaymentAttempt.shopper_key == shopper_key
+    )
+    last = db.session.scalars(mine.order_by(PaymentAttempt.id.desc()).limit(1)).first()
+    return {} if last is None else {"email": last["email"], "delivery": last["delivery"], **last["address"]}
 
 
 def sandbox_payment(ref: str) -> SandboxPayment:

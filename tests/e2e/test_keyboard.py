@@ -72,7 +72,7 @@ def test_a_whole_purchase_with_the_keyboard_alone(keyed: Page, base_url: str, qa
     fill(keyed, "Postcode", "SW1Y 4JH")
     tab_to(keyed, "^Standard")
     keyed.keyboard.press("ArrowDown")
-    expect(keyed.get_by_label("Express")).to_be_checked()
+    expect(keyed.get_by_label("Express delivery")).to_be_checked()
     tab_to(keyed, "^Pay and place the order")
     keyed.keyboard.press("Enter")
 

@@ -35,7 +35,7 @@ SIGN_UPS = "10 per hour"
 """Tries to sign up from one network address."""
 CODE_WINDOW_S = 300
 """How long after the password the second factor may follow."""
-WRONG = "That e-mail address and password do not belong together."
+WRONG = "That e-mail address and password do not match."
 """The one answer to every failed sign-in: it does not tell whether the address is known."""
 TAKEN = "We could not make an account with this address. If it is yours, sign in instead."
 

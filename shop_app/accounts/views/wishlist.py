@@ -23,7 +23,7 @@ def add_wish() -> Response:
     with unit_of_work(db.session):
         is_new = services.add_wish(current_shopper().key, request.form.get("sku", ""), now())
     keep_person()
-    flash("It is on your wishlist." if is_new else "It was on your wishlist already.", "good")
+    flash("Added to your wishlist." if is_new else "This is on your wishlist already.", "good")
     return redirect(_back(), 303)
 
 
@@ -32,7 +32,7 @@ def remove_wish(sku: str) -> Response:
     """Take a product off it."""
     with unit_of_work(db.session):
         services.remove_wish(current_shopper().key, sku)
-    flash("It is off your wishlist.", "good")
+    flash("Removed from your wishlist.", "good")
     return redirect(_back(), 303)
 
 

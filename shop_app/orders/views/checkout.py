@@ -21,7 +21,7 @@ from shop_app.orders.checkout import OPEN_STATES, Outcome, pay, resume
 from shop_app.orders.delivery import METHODS as DELIVERY_METHODS
 from shop_app.orders.delivery import delivery_method
 from shop_app.orders.forms import NEW_ADDRESS, CheckoutForm, parse_checkout, parse_key
-from shop_app.orders.queries import attempt_of
+from shop_app.orders.queries import attempt_of, typed_before
 from shop_app.orders.sandbox import METHODS as PAYMENT_METHODS
 from shop_app.orders.services import OrderRequest, order_by_key
 from shop_app.orders.views.base import bp, now, provider, show_placed
@@ -135,7 +135,7 @@ def _page(
     problem: str = "",
     is_new_key: bool = False,
 ) -> str:
-    """The form with what was typed. A key that led to a refusal is spent, so the next try gets a new one."""
+    """The form with what was typed, now or at a try that came to nothing. A key that led to a refusal is spent, so the next try gets a new one."""
     shopper, typed = current_shopper(), request.form
     saved = _saved_addresses(shopper)
     key = typed.get("key", "") if typed and not is_new_key else new_token()
@@ -143,7 +143,7 @@ def _page(
         "orders/checkout.html",
         cart=cart,
         key=key,
-        values=typed,
+        values=typed or typed_before(cart.cart_id, shopper.key),
         errors=errors or {},
         problem=problem,
         saved=saved,

@@ -37,7 +37,7 @@ def telephone(browser: Browser, base_url: str, qa: Qa) -> Iterator[Visit]:
 
 def test_the_chosen_variant_is_the_one_that_is_bought(shopping: Page, shop: LocalShop, qa: Qa) -> None:
     shopping.goto(find_examples(shop).choices)
-    article = shopping.locator("dt:has-text('Article') + dd")
+    article = shopping.locator("dt:has-text('Product code') + dd")
     before = article.inner_text()
     other = shopping.locator(".choice:not(.choice-on):not(.choice-out)").first
     wanted = str(other.get_attribute("id")).removeprefix("choice-").rsplit("-", 1)[0]
@@ -48,7 +48,7 @@ def test_the_chosen_variant_is_the_one_that_is_bought(shopping: Page, shop: Loca
     assert f"variant={wanted}" in shopping.url
 
     shopping.get_by_role("button", name="Add to basket").click()
-    shopping.get_by_role("link", name="See the basket").click()
+    shopping.get_by_role("link", name="View basket").click()
 
     expect(shopping.get_by_test_id("subtotal")).to_have_text(re.sub(r"\s.*", "", price.removeprefix("Now ")))
     added = next(event for event in qa.arrived() if event["type"] == 2)
@@ -90,25 +90,25 @@ def test_price_and_brand_steer_the_list_of_best_sellers(shopping: Page, shop: Lo
     section = shopping.locator("#w-listing-best-sellers")
     section.get_by_text("Narrow these picks").click()
     with shopping.expect_response(re.compile("/w/listing.best_sellers.*max=20")) as answered:
-        section.get_by_label("To", exact=True).fill("20")
-        section.get_by_label("To", exact=True).press("Enter")
+        section.get_by_label("Price to").fill("20")
+        section.get_by_label("Price to").press("Enter")
     assert answered.value.ok
-    expect(section.get_by_label("To", exact=True)).to_have_value("20")
+    expect(section.get_by_label("Price to")).to_have_value("20")
     prices = section.locator(".price").all_inner_texts()
     assert prices
     assert all(float(re.findall(r"£([\d.]+)", price)[0]) <= 20 for price in prices)
 
     brand = section.locator(".card-brand").first.inner_text()
     with shopping.expect_response(re.compile("/w/listing.best_sellers.*include=[^&]+")):
-        section.get_by_label("Only").select_option(label=brand)
-    expect(section.get_by_label("Only").locator("option:checked")).to_have_text(brand)
+        section.get_by_label("Only this brand").select_option(label=brand)
+    expect(section.get_by_label("Only this brand").locator("option:checked")).to_have_text(brand)
     assert set(section.locator(".card-brand").all_inner_texts()) == {brand}
 
     shopping.reload()
     section.get_by_text("Narrow these picks").click()
     with shopping.expect_response(re.compile("/w/listing.best_sellers.*exclude=[^&]+")):
-        section.get_by_label("Leave out").select_option(label=brand)
-    expect(section.get_by_label("Leave out").locator("option:checked")).to_have_text(brand)
+        section.get_by_label("Leave out this brand").select_option(label=brand)
+    expect(section.get_by_label("Leave out this brand").locator("option:checked")).to_have_text(brand)
     others = section.locator(".card-brand").all_inner_texts()
     assert others
     assert brand not in others
@@ -117,7 +117,7 @@ def test_price_and_brand_steer_the_list_of_best_sellers(shopping: Page, shop: Lo
 def test_a_product_is_kept_on_the_wishlist_and_let_go(shopping: Page, shop: LocalShop) -> None:
     shopping.goto(find_examples(shop).plain)
     title = shopping.get_by_role("heading", level=1).inner_text()
-    shopping.get_by_role("button", name="Keep on the wishlist").click()
+    shopping.get_by_role("button", name="Add to wishlist").click()
     shopping.goto("/wishlist")
     expect(shopping.get_by_role("heading", name=title)).to_be_visible()
 

@@ -81,7 +81,7 @@ def test_why_an_item_is_not_shown_leads_to_the_override_that_hides_it(desk: Page
     desk.goto(f"/admin/overrides?item={first}")
     desk.get_by_label("Do", exact=True).select_option("suppress")
     desk.get_by_label("Why", exact=True).fill("Its picture is wrong.")
-    desk.get_by_role("button", name="Store it").click()
+    desk.get_by_role("button", name="Add override").click()
     expect(desk.get_by_text("Its picture is wrong.")).to_be_visible()
 
     desk.goto("/admin/preview?slot=home.trending")

@@ -89,9 +89,9 @@ def test_a_forgotten_password_is_replaced_by_the_link_in_the_letter(
     page.get_by_role("button", name="Sign out").first.click()
 
     page.goto("/sign-in")
-    page.get_by_role("link", name="Forgotten your password?").click()
+    page.get_by_role("link", name="Forgot your password?").click()
     page.get_by_label("E-mail").fill(email)
-    page.get_by_role("button", name="Send me a link").click()
+    page.get_by_role("button", name="Send the link").click()
     expect(page.get_by_text("a link is on its way")).to_be_visible()
     staff = Staff(browser, base_url)
     staff.page.goto("/admin/letters")

@@ -76,7 +76,7 @@ def become_a_member(page: Page, who: str) -> None:
     page.get_by_label("E-mail").fill(f"{who}@example.com")
     page.get_by_label("Password").fill(f"a long walk of {who} at noon")
     with page.expect_navigation():
-        page.get_by_role("button", name="Make the account").click()
+        page.get_by_role("button", name="Create account").click()
 
 
 def leave(page: Page) -> None:

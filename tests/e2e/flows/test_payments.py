@@ -113,7 +113,7 @@ def test_a_price_that_moves_during_checkout_is_shown_before_anything_is_paid(
     expect(page.locator(".cart-note-warn").first).to_contain_text("now £3.21")
 
     page.get_by_role("button", name="Understood").click()
-    expect(page.get_by_text("Some prices have moved")).to_have_count(0)
+    expect(page.get_by_text("Some prices have changed")).to_have_count(0)
     visit.check_out(email=EMAIL)
 
     visit.expect_purchase([(chosen.item, chosen)])

@@ -44,7 +44,7 @@ def test_a_listing_is_narrowed_sorted_and_paged_by_its_form_and_links(plain: Pag
     facets = plain.locator(".filters-toggle > summary")
     facets.click()
     plain.locator(".facet-values input[type=checkbox]").first.check()
-    plain.get_by_role("button", name="Show").click()
+    plain.get_by_role("button", name="Apply filters").click()
 
     assert "=" in plain.url
     expect(plain.locator("[data-widget=grid] [data-item-id]").first).to_be_visible()

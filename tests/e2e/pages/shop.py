@@ -160,7 +160,7 @@ class Visit:
 def put_in_basket(page: Page) -> None:
     """Press the button of a product page, read the news, and go on to the basket."""
     page.get_by_role("button", name="Add to basket").click()
-    page.get_by_role("link", name="See the basket").click()
+    page.get_by_role("link", name="View basket").click()
     page.wait_for_url("**/cart")
 
 

@@ -196,7 +196,7 @@ def test_the_next_person_of_the_browser_starts_empty(app: Flask, client: FlaskCl
 
     client.post("/sign-out")
 
-    assert "nothing in it yet" in client.get("/cart").text
+    assert "Your basket is empty" in client.get("/cart").text
     assert "Nothing here yet" in client.get("/wishlist").text
 
 

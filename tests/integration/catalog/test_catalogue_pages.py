@@ -52,7 +52,7 @@ def test_a_department_shows_what_lies_below_it(client: FlaskClient) -> None:
 def test_facets_in_the_address_narrow_the_list(client: FlaskClient) -> None:
     assert "Harbour Shirt" in client.get("/departments?colour=sage&colour=blue&brand=skarn").text
     narrowed = client.get("/departments?colour=blue").text
-    assert "Nothing matches all of that" in narrowed
+    assert "No products match your filters" in narrowed
     assert 'href="/departments"' in narrowed
 
 
@@ -131,7 +131,7 @@ def test_search_says_what_it_searched_instead(client: FlaskClient) -> None:
     page = client.get("/search?q=harbuor").text
 
     assert "Results for “harbour”" in page
-    assert "Nothing is called “harbuor”" in page
+    assert "No results for “harbuor”" in page
     assert "/products/harbour-shirt?via=search.results:1" in page
 
 
