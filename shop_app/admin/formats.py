@@ -1,6 +1,7 @@
 """How the console writes numbers, money and moments: the template filters of its pages."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -135,6 +136,12 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def score(value: float, sign: str = "") -> str:
+    """Four decimals; what is smaller keeps two digits that say something: `0.000018`. `sign="+"` writes a plus too."""
+    decimals = 4 if value == 0 or abs(value) >= 0.001 else 1 - math.floor(math.log10(abs(value)))
+    return f"{value:{sign}.{decimals}f}"
+
+
 SEGMENTS = {"day": "First seen on", "device": "Device:", "landing": "Visit began on"}
 
 
@@ -160,5 +167,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "plainly": plainly,
     "segment": segment,
     "p_value": p_value,
+    "score": score,
     "reason": reason,
 }

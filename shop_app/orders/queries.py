@@ -79,9 +79,8 @@ def order_for(number: str, user_id: int | None, tokens: Sequence[str]) -> Order:
 
 def orders_of(user_id: int | None, tokens: Sequence[str]) -> list[OrderView]:
     """A member's orders and those placed in this browser without an account; newest first, the latest hundred."""
-    mine = Order.access_token.in_(tokens)
-    if user_id is not None:
-        mine = or_(mine, Order.user_id == user_id)
+    of_browser = Order.access_token.in_(tokens)
+    mine = of_browser if user_id is None else or_(of_browser, Order.user_id == user_id)
     rows = select(Order).where(mine).order_by(Order.placed_at.desc(), Order.id.desc()).limit(MOST_SHOWN)
     return [order_view(order) for order in db.session.scalars(rows.options(selectinload(Order.lines)))]
 

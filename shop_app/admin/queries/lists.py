@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from recsys_engine.contract import PageQuery, Recommendations, RecommendRequest, ScoredItem
 from recsys_engine.contract.limits import MAX_K
+from shop_app.admin.formats import score
 from shop_app.admin.queries.products import pending_change
 from shop_app.catalog.models import Product
 from shop_app.core.ids import new_token
@@ -100,9 +101,9 @@ def _beyond(gateway: RecsysGateway, settings: SlotSettings, asked: Asked, sku: s
     ranks = {place.item_id: (place.rank, place.score) for place in answer.items}
     if sku not in ranks:
         return f"{len(answer.items)} items score higher, so the list ends before it."
-    rank, score = ranks[sku]
+    place, own = ranks[sku]
     last = answer.items[min(settings.k, len(answer.items)) - 1]
-    return f"It is at place {rank} with a score of {score:.4f}; the list ends at {settings.k} with {last.score:.4f}."
+    return f"It is at place {place}, score {score(own)}; the list ends at {settings.k}, score {score(last.score)}."
 
 
 def preview_request(settings: SlotSettings, asked: Asked, k: int) -> RecommendRequest:

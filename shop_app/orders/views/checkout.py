@@ -135,7 +135,10 @@ def _page(
     problem: str = "",
     is_new_key: bool = False,
 ) -> str:
-    """The form with what was typed, now or at a try that came to nothing. A key that led to a refusal is spent, so the next try gets a new one."""
+    """The form with what was typed, now or at a try that came to nothing.
+
+    A key that led to a refusal is spent, so the next try gets a new one.
+    """
     shopper, typed = current_shopper(), request.form
     saved = _saved_addresses(shopper)
     key = typed.get("key", "") if typed and not is_new_key else new_token()

@@ -84,7 +84,7 @@ def test_a_forgotten_password_is_replaced_by_the_link_in_the_letter(
     page.get_by_label("Name").fill("Ada Byron")
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password", exact=True).fill("maple-kettle-otter")
-    page.locator("main").get_by_role("button", name="Make").click()
+    page.locator("main").get_by_role("button", name="Create account").click()
     page.goto("/account")
     page.get_by_role("button", name="Sign out").first.click()
 
@@ -100,7 +100,7 @@ def test_a_forgotten_password_is_replaced_by_the_link_in_the_letter(
     page.goto(link)
     assert "token" not in page.url
     page.get_by_label("New password").fill("otter-kettle-maple")
-    page.get_by_role("button", name="Change the password").click()
+    page.get_by_role("button", name="Change password").click()
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password", exact=True).fill("otter-kettle-maple")
     page.get_by_role("button", name="Sign in").click()

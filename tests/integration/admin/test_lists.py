@@ -68,7 +68,7 @@ def test_why_an_item_is_missing_is_said_in_a_sentence(app: Flask, told_engine) -
         short = replace(slot_settings("home.trending"), k=2)
         last = list_story(told_engine, slot_settings("home.trending"), Asked()).places[-1].item_id
         behind = why_missing(told_engine, short, Asked(), last)
-    assert re.fullmatch(r"It is at place \d+ with a score of [\d.]+; the list ends at 2 with [\d.]+\.", behind)
+    assert re.fullmatch(r"It is at place \d+, score [\d.]+; the list ends at 2, score [\d.]+\.", behind)
 
 
 def test_the_page_shows_the_list_beside_a_draft(told_engine, sign_in: SignIn) -> None:

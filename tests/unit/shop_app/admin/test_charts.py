@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shop_app.admin.charts import Series, line_plot, scale, share, sparkline, whiskers
-from shop_app.admin.formats import change, duration, money_short, percent, safe_cell
+from shop_app.admin.formats import change, duration, money_short, percent, safe_cell, score
 
 
 @given(st.floats(1e-6, 1e12))
@@ -74,3 +74,12 @@ def test_numbers_read_well() -> None:
     assert (change(110, 100), change(90, 100), change(1, 0)) == ("+10.0 %", "−10.0 %", "")
     assert (money_short(123_456, "GBP"), money_short(99, "GBP")) == ("£1,235", "£0.99")
     assert duration(None) == "–"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.0000"), (1.00012, "1.0001"), (0.1795, "0.1795"), (0.0000179, "0.000018"), (-0.00052, "-0.00052")],
+)
+def test_a_small_score_is_not_written_as_nought(value: float, text: str) -> None:
+    assert score(value) == text
+    assert score(value, "+") == (text if value < 0 else f"+{text}")
