@@ -1,7 +1,8 @@
 """From a contract request to what the pipeline wants: settings by precedence, a query, limits in index form."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -115,28 +116,21 @@ def _known(state: LiveState, ids: tuple[str, ...]) -> IntArray:
 
 def _anchors(view: int, cart: IntArray, session: IntArray, history: History) -> tuple[IntArray, FloatArray]:
     """Distinct anchors with weights summing to 1: the product in view, else the cart, then what came before."""
-    weights: dict[int, float] = {}
-    main = [view] if view != NO_ITEM else cart.tolist()
-    for item in main[-ANCHORS:]:
-        weights[item] = 1.0 / min(len(main), ANCHORS)
+    main = [view] if view != NO_ITEM else cart.tolist()[-ANCHORS:]
     before = [*reversed(session.tolist()), *reversed(history.items[-4 * ANCHORS :].tolist())]
-    past = _first_others(before, weights, ANCHORS - len(weights))
-    share, total = HISTORY_SHARE if main else 1.0, _FADED_SUMS[len(past)]
-    for item, faded in zip(past, _FADED, strict=False):
-        weights[item] = share * faded / total
-    whole = sum(weights.values())
-    return np.array(list(weights), np.int64), np.array([w / whole for w in weights.values()])
+    past = [item for item in dict.fromkeys(before) if item not in main][: ANCHORS - len(main)]
+    return np.array([*main, *past], np.int64), _anchor_weights(len(main), len(past))
 
 
-def _first_others(items: list[int], known: Container[int], count: int) -> list[int]:
-    """The first ``count`` distinct items that are not among the known."""
-    found: dict[int, None] = {}
-    for item in items:
-        if len(found) >= count:
-            break
-        if item not in known:
-            found[item] = None
-    return list(found)
+@lru_cache(maxsize=(ANCHORS + 1) ** 2)
+def _anchor_weights(main: int, past: int) -> FloatArray:
+    """The weights of so many main anchors and so many from the past, most important first; they never vary."""
+    share, total = HISTORY_SHARE if main else 1.0, _FADED_SUMS[past]
+    weights = [1.0 / max(main, 1)] * main + [share * faded / total for faded in _FADED[:past]]
+    whole = sum(weights)
+    found = np.array([weight / whole for weight in weights])
+    found.setflags(write=False)
+    return found
 
 
 def build_limits(state: LiveState, query: Query, constraints: Constraints) -> Limits:

@@ -1,7 +1,6 @@
 """Served lists on their way to the database, and looking them up again."""
 
 import json
-import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -10,6 +9,7 @@ from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
+from math import isfinite
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -184,24 +184,26 @@ def body_text(one: Noted) -> str:
         **({"policy": dict(under.policy)} if under.policy else {}),
         **({} if under.candidates is None else {"candidates": [[c.item_id, c.score] for c in under.candidates]}),
     }
-    names = {bits: _names_text(bits, one.source_names) for bits in set(one.found_by)}
     items = [
-        f'{{"item_id":{encode_basestring_ascii(item_id)},"score":{_number(score)},"how":"{how}",'
-        f'"propensity":{propensity!r},"sources":{names[bits]}}}'
-        for (item_id, score, *_), (_, how, _, _, propensity, _), bits in zip(
+        _start(item_id, score) + _rest(how, propensity, bits, one.source_names)
+        for (item_id, score, _, _, _), (_, how, _, _, propensity, _), bits in zip(
             one.items, one.choices, one.found_by, strict=True
         )
     ]
     return f'{_ENCODER.encode(body)[:-1]},"final_items":[{",".join(items)}]}}'
 
 
+def _start(item_id: str, score: float) -> str:
+    """An item without its closing brace."""
+    number = repr(score) if isfinite(score) else json.dumps(score)
+    return f'{{"item_id":{encode_basestring_ascii(item_id)},"score":{number}'
+
+
 @lru_cache(maxsize=4096)
-def _names_text(bits: int, names: tuple[str, ...]) -> str:
-    return _ENCODER.encode(names_of(bits, names))
-
-
-def _number(value: float) -> str:
-    return repr(value) if math.isfinite(value) else json.dumps(value)
+def _rest(how: str, propensity: float, bits: int, source_names: tuple[str, ...]) -> str:
+    """What follows item and score; most places of most lists end alike."""
+    rest = {"how": how, "propensity": propensity, "sources": names_of(bits, source_names)}
+    return f",{_ENCODER.encode(rest)[1:]}"
 
 
 def final_items(served: Served) -> list[dict[str, Any]]:

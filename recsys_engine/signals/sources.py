@@ -17,6 +17,7 @@ from recsys_engine.signals.spread import add_rows
 PAIR_SHRINKAGE = 5.0
 SPARSE_SHARE = 8
 """Partners of fewer than one in this many items are added into a kept buffer; of more, all items are summed anew."""
+FEW_PARTNERS = 64
 REPURCHASE_HALF_LIFE_S = 60 * DAY_MS / 1000
 PROFILE_ITEMS = 200
 STARTER_ITEMS = 50
@@ -88,10 +89,12 @@ class PairSource:
         self._query = query
 
     def _distinct(self, rows: list[npt.NDArray[np.int32]]) -> IntArray:
-        """Each partner once: the last place of each wins a slot."""
+        """Each partner once: the last place of each wins a slot, which for a few would cost more than a dict."""
         if len(rows) == 1:
             return rows[0].astype(np.int64)
         partners = np.concatenate(rows, dtype=np.int64)
+        if len(partners) <= FEW_PARTNERS:
+            return np.array(list(dict.fromkeys(partners.tolist())), np.int64)
         places = np.arange(len(partners), dtype=np.int32)
         self._slots[partners] = places
         distinct: IntArray = partners[self._slots[partners] == places]
