@@ -6,6 +6,7 @@ A child that dies is started again. The children end with this process, whatever
 import argparse
 import contextlib
 import ctypes
+import fcntl
 import os
 import re
 import secrets
@@ -20,7 +21,7 @@ import urllib.request
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from shop_app.catalog.demo.logins import LOGINS
 
@@ -33,6 +34,8 @@ ACCESS_LOG = "%(t)s %(m)s %(U)s %(s)s %(B)s %(M)sms"
 MAX_SOCKET_PATH = 100
 """Unix socket paths end at about 107 bytes."""
 PR_SET_PDEATHSIG = 1
+ON = ("1", "true", "on", "yes")
+"""What `shop_app.config` takes for a yes; importing that would cost every start its time."""
 
 
 @dataclass
@@ -76,13 +79,13 @@ class Child:
 def main() -> int:
     """Prepare, start, watch, stop."""
     options = _options()
-    if not options.command:
-        _refuse_taken_port(options.host, options.port)
     var = Path(os.environ.get("VAR_DIR", ROOT / "var")).absolute()
     (var / "log").mkdir(parents=True, exist_ok=True, mode=0o700)
     env = _environment(var, options)
     if options.command:
         return _run_command(env, options.command)
+    lock = _lock(var)
+    _refuse_taken_port(options.host, options.port)
     signal.signal(signal.SIGTERM, _interrupt)
     children = _children(env, var, options)
     running: list[Child] = []
@@ -106,6 +109,7 @@ def main() -> int:
             signal.signal(number, signal.SIG_IGN)  # stopping in order is under way
         for child in reversed(running):
             child.stop()
+        lock.close()
 
 
 def _interrupt(*_: object) -> None:
@@ -127,6 +131,23 @@ def _run_command(env: dict[str, str], command: list[str]) -> int:
     quiet = {"LOG_LEVEL": "WARNING", **env}
     flask = [sys.executable, "-m", "flask", "--app", "shop_app.wsgi", *command]
     return subprocess.run(flask, cwd=ROOT, env=quiet, check=False).returncode  # noqa: S603  (typed by its owner)
+
+
+def _lock(var: Path) -> IO[bytes]:
+    """Held until this process ends: two shops on one folder would take each other's Redis away.
+
+    Raises:
+        SystemExit: another one holds it.
+    """
+    lock = (var / "run.lock").open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise SystemExit(
+            f"A shop already runs on {var}. Stop it, or choose another folder: VAR_DIR=var2 PORT=8001 make run"
+        ) from None
+    return lock
 
 
 def _refuse_taken_port(host: str, port: int) -> None:
@@ -182,7 +203,9 @@ def _socket_path(var: Path) -> Path:
 def _children(env: dict[str, str], var: Path, options: argparse.Namespace) -> list[Child]:
     python = sys.executable
     web = [python, "-m", "gunicorn", "shop_app.wsgi:app", "--bind", f"{options.host}:{options.port}"]
-    web += ["--worker-class", "gthread", "--workers", str(options.web_workers), "--threads", "4"]
+    is_qa = env.get("QA_MODE", "").strip().lower() in ON
+    processes = 1 if is_qa else options.web_workers  # what QA switches, one process keeps
+    web += ["--worker-class", "gthread", "--workers", str(processes), "--threads", "4"]
     web += ["--preload"]  # one import for all: what must not be shared between them opens at the first request
     web += ["--graceful-timeout", "5", "--access-logfile", "-", "--no-control-socket"]
     web += ["--access-logformat", ACCESS_LOG]

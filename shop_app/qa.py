@@ -170,7 +170,9 @@ def switch_recsys() -> ResponseReturnValue:
 
 
 def _body() -> dict[str, Any]:
-    body = request.get_json(silent=True, force=True)
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict) and request.content_length:
+        raise InvalidInput({"body": ["must be a JSON object, sent as Content-Type: application/json"]})
     return body if isinstance(body, dict) else {}
 
 

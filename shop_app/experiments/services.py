@@ -327,7 +327,7 @@ def _check(plan: ExperimentPlan) -> None:
     if unknown_changes:
         problems["changes"] = [f"not a setting of a slot: {', '.join(unknown_changes)}"]
     if len(names) < 2 or len(set(names)) < len(names):
-        problems["variants"] = ["two differently named ones at least"]
+        problems["variants"] = ["name every variant, each differently; the control is there already"]
     elif min(weights) <= 0 or abs(sum(weights) - 1) > 1e-9:
         problems["variants"] = ["weights are positive and sum to 1"]
     elif plan.variants[0].changes or (plan.is_aa and any(variant.changes for variant in plan.variants)):

@@ -55,6 +55,17 @@ def test_a_bad_plan_is_refused_and_says_where(sign_in: SignIn, field: str, value
     assert browser.get("/admin/experiments/more-cards").status_code == 404
 
 
+def test_a_plan_without_a_variant_leads_to_where_one_is_named(sign_in: SignIn) -> None:
+    answer = sign_in("analyst").post("/admin/experiments", data={**PLAN, "name_1": "", "k_1": ""})
+
+    assert answer.status_code == 422
+    assert (
+        '<a href="#field-variants">name every variant, each differently; the control is there already</a>'
+        in answer.text
+    )
+    assert answer.text.count('id="field-variants"') == 1
+
+
 @pytest.mark.parametrize(("currency", "minor"), [("GBP", 20_000), ("JPY", 200), ("KWD", 200_000)])
 def test_the_cut_of_revenue_is_an_amount_of_the_shops_currency(currency: str, minor: int) -> None:
     assert parse_plan(PLAN, [], currency).revenue_cap_minor == minor

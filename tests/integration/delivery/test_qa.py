@@ -80,3 +80,13 @@ def test_the_clock_can_be_moved(another_app: Callable[..., Flask]) -> None:
     jumped = client.post("/__qa__/clock", json={"advance_s": 3600}).json["now"]
 
     assert jumped.startswith("2031-05-06T08:08:")
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "application/json"])
+def test_what_cannot_be_read_is_refused_and_changes_nothing(client: FlaskClient, kind: str) -> None:
+    body = '{"mode": "slow"}' if kind != "application/json" else '["slow"]'
+
+    answer = client.post("/__qa__/recsys", data=body, content_type=kind)
+
+    assert answer.status_code == 400
+    assert client.post("/__qa__/recsys").json == {"reads": "normal", "writes": "normal"}

@@ -10,7 +10,7 @@ from flask_migrate import upgrade
 
 import run
 from shop_app.app import create_app
-from shop_app.config import Settings
+from shop_app.config import Settings, _parse_bool
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
 from shop_app.sync.filling import end_filling, start_filling
@@ -70,3 +70,29 @@ def test_everything_a_shop_keeps_lies_in_its_one_folder(tmp_path: Path, monkeypa
 
     kept = ("DATABASE_URL", "RECSYS_DATABASE_URL", "SECRET_KEY_FILE", "REDIS_URL")
     assert all(str(tmp_path) in env[name] for name in kept)
+
+
+@pytest.mark.parametrize(("qa_mode", "processes"), [("on", "1"), ("1", "1"), ("off", "2"), ("", "2")])
+def test_what_qa_switches_holds_for_every_page_since_one_process_answers(
+    tmp_path: Path, qa_mode: str, processes: str
+) -> None:
+    env = {"QA_MODE": qa_mode, "REDIS_URL": "redis://127.0.0.1:1/0"}
+
+    children = run._children(env, tmp_path, Namespace(host="127.0.0.1", port=8000, web_workers=2))
+
+    web = next(child for child in children if child.name == "web").command
+    assert web[web.index("--workers") + 1] == processes
+
+
+def test_the_starter_and_the_shop_agree_on_what_a_yes_is() -> None:
+    assert all(_parse_bool(word) for word in run.ON)
+
+
+def test_a_second_shop_on_the_same_folder_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
+    first = run._lock(tmp_path)
+    with pytest.raises(SystemExit, match="already runs on"):
+        run._lock(tmp_path)
+
+    first.close()
+
+    run._lock(tmp_path).close()
