@@ -28,6 +28,7 @@ from shop_app.core.clock import Clock
 from shop_app.core.errors import InvalidInput, NotFound
 from shop_app.core.unit_of_work import unit_of_work
 from shop_app.experiments import studies
+from shop_app.experiments.queries import running
 from shop_app.experiments.services import collect_exposures, stop_harmful
 from shop_app.extensions import db, limiter
 from shop_app.privacy.services import erase, person_of_order
@@ -169,12 +170,23 @@ def simulate(
 ) -> None:
     """Let shoppers with known tastes visit the real pages, in simulated time."""
     began = start.replace(tzinfo=UTC) if start else _now() - timedelta(days=days)
+    _name_experiments_begun_after(began)
     run = f"{seed}-{int(began.timestamp())}"
     plan = Plan(seed=seed, shoppers=shoppers, start=began, days=days, speed=speed, run=run)
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001 - outlives this context
     limiter.enabled = bool(url) and limiter.enabled  # the whole town shares this process
     way = OverHttp(url) if url else InProcess(app, app.extensions["clock"], lambda at: _keep_shop(app, at))
     Context().run(_live, way, plan, truth)  # a context of its own: requests must not share this command's
+
+
+def _name_experiments_begun_after(began: datetime) -> None:
+    """An experiment counts nobody from before its start: say so, instead of leaving a report empty."""
+    late = [one.key for one in running() if one.started_at and one.started_at > began]
+    if late:
+        click.echo(
+            f"  These days begin before the start of {', '.join(late)}, which counts nobody seen earlier. "
+            f"Days that begin now: --start {_now():%Y-%m-%dT%H:%M:%S}"
+        )
 
 
 def _live(way: InProcess | OverHttp, plan: Plan, path: Path | None) -> None:

@@ -6,12 +6,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from shop_app.cli import _name_experiments_begun_after
 from shop_app.core.clock import FixedClock
 from shop_app.core.events import EventKind
+from shop_app.experiments.services import plan_experiment, start_experiment
 from shop_app.extensions import db
 from shop_app.orders.models import Order
 from shop_app.simulator.truth import TruthList
 from shop_app.tracking.models import TrackedEvent
+from tests.factories.experiments import a_plan
 
 
 @pytest.fixture
@@ -50,3 +53,18 @@ def test_the_same_seed_does_the_same_things(app: Flask, clock: FixedClock, live)
     again, _ = live(start=start + timedelta(0), days=2, shoppers=6)
 
     assert [fact for fact in again.facts if fact["kind"] in {"shopper", "visit"}][: len(acts)] == acts
+
+
+def test_an_experiment_that_these_days_cannot_fill_is_named(
+    app: Flask, clock: FixedClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with app.app_context():
+        plan_experiment(a_plan(), actor="ana", now=clock.now())
+        start_experiment("more-cards", actor="ana", now=clock.now())
+        db.session.commit()
+
+        _name_experiments_begun_after(clock.now())
+        assert capsys.readouterr().out == ""
+        _name_experiments_begun_after(clock.now() - timedelta(days=3))
+
+    assert "before the start of more-cards, which counts nobody seen earlier" in capsys.readouterr().out
