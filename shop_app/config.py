@@ -89,7 +89,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 
 def example_env() -> str:
     """The text of `.env.example`, one documented line a setting."""
-    lines = ["# Every setting of the shop. Generated: `flask env-example > .env.example`.", ""]
+    lines = ["# Every setting of the shop. Generated: `python run.py env-example > .env.example`.", ""]
     for spec in fields(Settings):
         kind = "on/off" if spec.type is bool else getattr(spec.type, "__name__", str(spec.type))
         unit = f", {spec.metadata['unit']}" if spec.metadata["unit"] else ""
