@@ -81,3 +81,11 @@ def test_a_visitor_is_sent_to_the_sign_in_page_from_every_route(app: Flask, clie
         assert response.status_code == 302, endpoint
         assert response.location.startswith("/"), endpoint
         assert "next=" in response.location, endpoint
+
+
+@pytest.mark.parametrize(("role", "links"), [("shopper", 0), ("viewer", 1), ("owner", 1)])
+def test_the_account_of_staff_leads_to_the_console(sign_in: SignIn, role: str, links: int) -> None:
+    page = sign_in(role).get("/account")
+
+    assert page.status_code == 200
+    assert page.text.count('<a href="/admin/">Console</a>') == links
