@@ -4,7 +4,8 @@
 
 Lists are asked for anew each time; the last rows show them repeated from memory. Both apps run one after the other on
 the same server with the same workers; the ratios in the last columns are what counts. The first bare page compiles its
-template in each request, as `render_template_string` does; the second has it compiled once.
+template in each request, as `render_template_string` does; the second has it compiled once. What is posted stands also
+beside a sink that reads the body and answers a line.
 """
 
 import argparse
@@ -25,8 +26,8 @@ from benchmarks.checkouts import checkout_calls
 from benchmarks.load import Call, Load, measure
 from scripts.local_shop import LocalShop, consenting_cookie, free_port, local_shop, wait_until_up
 
-Row = tuple[str, Load, Load, Load]
-"""A name, and the loads of the shop, of the bare page and of the bare page that is compiled once."""
+Row = tuple[str, Load, Load, Load, Load | None]
+"""A name, and the loads of the shop, of the bare page, of the bare page that is compiled once, and of the sink."""
 WORKERS, THREADS = 2, 4
 CHECKOUTS = 240
 BEACONS, WARMING = 6000, 800
@@ -53,16 +54,25 @@ def main() -> None:
                 rows.append(_measured(f"{name}, repeated within 10 s", calls, _port(shop), bare_port, options))
     print(_table(rows))
     if options.out:
-        Path(options.out).write_text(json.dumps([(name, *map(vars_of, loads)) for name, *loads in rows], indent=1))
+        Path(options.out).write_text(
+            json.dumps([(name, *map(vars_of, filter(None, loads))) for name, *loads in rows], indent=1)
+        )
 
 
 def _measured(name: str, calls: list[Call], port: int, bare_port: int, options: argparse.Namespace) -> Row:
     ours = _warm_and_measure(port, calls, options)
-    bare = _warm_and_measure(bare_port, _peer_calls(calls, ours), options)
-    compiled = bare
-    if calls[0].method == "GET":
-        compiled = _warm_and_measure(bare_port, [Call(f"/page/{round(ours.bytes_per_answer)}")], options)
-    return name, ours, bare, compiled
+    return name, ours, *_peers(calls, ours, bare_port, options)
+
+
+def _peers(
+    calls: list[Call], ours: Load, bare_port: int, options: argparse.Namespace
+) -> tuple[Load, Load, Load | None]:
+    size, sink = round(ours.bytes_per_answer), None
+    bare = _warm_and_measure(bare_port, [Call(f"/bytes/{size}")], options)
+    compiled = _warm_and_measure(bare_port, [Call(f"/page/{size}")], options)
+    if calls[0].method == "POST":
+        sink = _warm_and_measure(bare_port, [Call("/sink", "POST", call.body, call.headers) for call in calls], options)
+    return bare, compiled, sink
 
 
 def _shop(options: argparse.Namespace, extra: dict[str, str]) -> AbstractContextManager[LocalShop]:
@@ -101,8 +111,7 @@ def _checkout(shop: LocalShop, bare_port: int, options: argparse.Namespace) -> R
     """Payments of baskets prepared beforehand, each once, beside the bare page of the confirmation's redirect."""
     calls = checkout_calls(shop.url, _product_paths(shop), CHECKOUTS)
     ours = measure(_port(shop), calls, connections=options.connections, seconds=60, is_once=True)
-    bare = _warm_and_measure(bare_port, [Call("/sink", "POST", calls[0].body)], options)
-    return "checkout", ours, bare, bare
+    return "checkout", ours, *_peers(calls[:1], ours, bare_port, options)
 
 
 def _cases(shop: LocalShop) -> dict[str, list[Call]]:
@@ -144,12 +153,6 @@ def _beacon(skus: list[str], cookie: tuple[tuple[str, str], ...], origin: str) -
     ]
     headers = (*cookie, ("Content-Type", "text/plain"), ("Sec-Fetch-Site", "same-origin"), ("Origin", origin))
     return Call("/t/events", "POST", json.dumps({"sent_at": SENT_AT_MS, "events": events}), headers)
-
-
-def _peer_calls(calls: list[Call], ours: Load) -> list[Call]:
-    if calls[0].method == "POST":
-        return [Call("/sink", "POST", calls[0].body, calls[0].headers)]
-    return [Call(f"/bytes/{round(ours.bytes_per_answer)}")]
 
 
 def _skus(shop: LocalShop) -> list[str]:
@@ -199,10 +202,10 @@ def _bare() -> Iterator[int]:
 
 def _table(rows: list[Row]) -> str:
     lines = [
-        "| | req/s | p50 ms | p95 ms | p99 ms | errors | bytes | bare req/s | share of bare | share of compiled bare |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| | req/s | p50 ms | p95 ms | p99 ms | errors | bytes | bare req/s | of bare | of compiled | of a sink |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, ours, bare, compiled in rows:
+    for name, ours, *peers in rows:
         figures = (
             ours.requests_per_s,
             ours.p50_ms,
@@ -210,9 +213,9 @@ def _table(rows: list[Row]) -> str:
             ours.p99_ms,
             ours.errors,
             round(ours.bytes_per_answer),
-            bare.requests_per_s,
+            peers[0].requests_per_s,
         )
-        shares = (f"{ours.requests_per_s / peer.requests_per_s:.0%}" for peer in (bare, compiled))
+        shares = (f"{ours.requests_per_s / peer.requests_per_s:.0%}" if peer else "" for peer in peers)
         lines.append(f"| {name} | " + " | ".join((*map(str, figures), *shares)) + " |")
     return "\n".join(lines)
 
