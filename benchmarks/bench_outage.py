@@ -6,7 +6,8 @@ One process plays the browsers and the web, a second one is the worker with the 
 that is moved on second by second. In a simulated second the events of that second come in as beacons of 20 and a few
 pages are asked for and timed, while the worker works until it has used its core for a second or nothing is due.
 The back-pressure valve is off: everything is kept, which is the harder case. Printed: how fast the backlog went
-compared with what came in; pages before, during and after, by the clock and by the web's CPU; memory; vain calls.
+compared with what came in; pages before, during and after, by the clock and by the web's CPU, beside a fixed piece of
+arithmetic, which tells what a busy second core alone does to the first; memory; vain calls.
 """
 
 import argparse
@@ -44,6 +45,8 @@ from shop_app.tracking.services import BrowserEvent, record_browser_events
 BEACON = 20
 PRODUCTS = 24
 PROBES_PER_S = 4
+ARITHMETIC = 250_000
+"""Numbers to add: about as long as a product page."""
 CORE_S = 1.0
 """CPU seconds a worker has in one simulated second."""
 SOMEBODY = Shopper(
@@ -83,10 +86,11 @@ class Tally:
 
 @dataclass(frozen=True)
 class Page:
-    """One answer of a product page: by the clock, and CPU of the web process."""
+    """One answer of a product page: by the clock, and CPU of the web process; CPU of the arithmetic right after it."""
 
     clock_ms: float
     cpu_ms: float
+    control_ms: float
 
 
 @dataclass
@@ -254,7 +258,10 @@ class _Life:
         answer = self.client.get(path)
         answer.get_data()
         assert answer.status_code == 200, answer.status
-        return Page((time.perf_counter() - began) * 1000, (time.process_time() - worked) * 1000)
+        clock_s, cpu_s = time.perf_counter() - began, time.process_time() - worked
+        worked = time.process_time()
+        sum(range(ARITHMETIC))
+        return Page(clock_s * 1000, cpu_s * 1000, (time.process_time() - worked) * 1000)
 
     def _waiting(self) -> int:
         with self.app.app_context():
@@ -317,10 +324,11 @@ def main() -> None:
     for phase in (story.before, story.down, story.after):
         moved = f"{phase.taken} taken, {phase.delivered} delivered, {phase.waiting} waiting"
         print(f"{phase.name:>7}: {phase.seconds} s, {moved}; web {phase.memory_mb:.0f} MB at most")
-        for name, measure in (("clock", "clock_ms"), ("CPU", "cpu_ms")):
+        measures = {"product page by clock": "clock_ms", "by CPU": "cpu_ms", "arithmetic by CPU": "control_ms"}
+        for name, measure in measures.items():
             moved_by = phase.p95_ms(measure) / story.before.p95_ms(measure) - 1
             figures = f"p50 {phase.p50_ms(measure):.1f}, p95 {phase.p95_ms(measure):.1f} ms ({moved_by:+.0%})"
-            print(f"         product page by {name}: {figures}")
+            print(f"         {name}: {figures}")
     away_s, busy_s = story.after.seconds - story.after.busy_seconds, story.after.busy_seconds
     print(f"{away_s} s until the pause was over, then {story.down.waiting} waiting were gone in {busy_s} s", end="; ")
     print(f"{story.clearing:.1f} times what came in")
