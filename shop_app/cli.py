@@ -285,16 +285,15 @@ def _seed(scenario: str, started_at: datetime | None = None) -> None:
 
 
 def _hand_over() -> None:
-    """Give Recsys the products and people at once, so that the first page finds its widgets filled."""
+    """Give Recsys the products and people at once and have it count: then the first page finds its widgets filled."""
     settings: Settings = current_app.extensions["settings"]
     carrier = Carrier(_gateway(), _clock(), random.Random(), settings.public_url)
     with _progress("Telling Recsys"):
         done = drain(carrier, limit=HAND_OVER_LIMIT)
     told = ", ".join(f"{pushed.delivered:,} {name}" for name, pushed in done.items() if pushed.delivered)
     click.echo(f"  Recsys was told of {told or 'nothing new'}; past events went to it with the history")
-    close = getattr(_gateway(), "close", None)
-    if close:
-        close()
+    for last in ("keep_state", "close"):  # of the embedded engine; a Recsys elsewhere has neither
+        getattr(_gateway(), last, lambda: None)()
 
 
 def _report(*tallies: Any) -> None:

@@ -210,6 +210,11 @@ class EmbeddedGateway:
         with self._open() as engine:
             engine.refresh_model()
 
+    def keep_state(self) -> bool:
+        """Count the whole log and write a snapshot, so that processes started next need not; false if not done."""
+        with self._open() as engine:
+            return engine.snapshot()
+
     def upsert_items(self, items: Sequence[Item]) -> BatchResult:
         with self._open() as engine:
             return engine.upsert_items(items)

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,16 @@ def test_a_second_shop_on_the_same_folder_is_refused_until_the_first_has_ended(t
     first.close()
 
     run._lock(tmp_path).close()
+
+
+def test_a_shop_that_was_filled_leaves_what_recsys_counted_to_the_processes_that_start_next(
+    settings: Settings, empty_database_url: str
+) -> None:
+    app = create_app(replace(settings, database_url=empty_database_url))
+    with app.app_context():
+        upgrade()
+        seeded = app.test_cli_runner().invoke(args=["seed", "small"])
+        db.session.remove()
+        db.engine.dispose()
+    assert seeded.exit_code == 0, seeded.output
+    assert len(list(Path(settings.var_dir, "models").glob("state-*.npz"))) == 1
