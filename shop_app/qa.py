@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -76,8 +77,9 @@ def register(app: Flask) -> None:
 
 @bp.get("/events/good")
 def good_events() -> ResponseReturnValue:
-    """Every event that is at Recsys, oldest first."""
-    return jsonify([_arrived(event) for event in sorted(_events_at_recsys(), key=lambda e: (e.ts, e.source_event_id))])
+    """Every event that is at Recsys, oldest first; with `?since=` those dated from that moment on."""
+    events = sorted(_events_at_recsys(_since()), key=lambda e: (e.ts, e.source_event_id))
+    return jsonify([_arrived(event) for event in events])
 
 
 @bp.get("/events/bad")
@@ -93,8 +95,11 @@ def bad_events() -> ResponseReturnValue:
 
 @bp.get("/events/all")
 def all_events() -> ResponseReturnValue:
-    """Every event in the shop's own log, in the order it was written."""
-    return jsonify([_logged(row) for row in db.session.scalars(select(TrackedEvent).order_by(TrackedEvent.id))])
+    """Every event in the shop's own log, in the order it was written; with `?since=` those dated from then on."""
+    rows = select(TrackedEvent).order_by(TrackedEvent.id)
+    if since := _since():
+        rows = rows.where(TrackedEvent.occurred_at >= since)
+    return jsonify([_logged(row) for row in db.session.scalars(rows)])
 
 
 @bp.post("/events/reset")
@@ -176,12 +181,24 @@ def _body() -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _events_at_recsys() -> Iterator[Event]:
+def _since() -> datetime | None:
+    if "since" not in request.args:
+        return None
+    with suppress(ValueError):
+        since = datetime.fromisoformat(request.args["since"])
+        if since.tzinfo:
+            return since
+    raise InvalidInput({"since": ["must be a time with its zone, such as 2026-03-01T10:00:00Z"]})
+
+
+def _events_at_recsys(since: datetime | None) -> Iterator[Event]:
     cursor: str | None = None
     offset = 0
+    after = since - timedelta(seconds=1) if since else None  # whatever `after` makes of an equal time
     while True:
-        page = handle("recsys").list_events(PageQuery(limit=1000, offset=offset, cursor=cursor))
-        yield from page.rows
+        query = PageQuery(limit=1000, offset=offset, cursor=cursor, created_after=after)
+        page = handle("recsys").list_events(query)
+        yield from (event for event in page.rows if not since or (event.ts and event.ts >= since))
         if not page.has_more:
             return
         cursor, offset = page.next_cursor, page.next_offset or 0

@@ -1,6 +1,8 @@
 """The doors of QA mode, and that they are closed otherwise."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 from flask import Flask
@@ -55,6 +57,22 @@ def test_what_arrived_is_shown_with_its_place(agreed: FlaskClient, recsys: FakeG
     agreed.post("/__qa__/events/reset")
 
     assert [agreed.get(f"/__qa__/events/{kind}").json for kind in ("good", "bad", "all")] == [[], [], []]
+
+
+def test_what_came_since_a_moment_is_asked_for_with_its_zone(agreed: FlaskClient) -> None:
+    report(agreed, a_browser_event(id="arrives-1"))
+    agreed.post("/__qa__/drain")
+    [event] = agreed.get("/__qa__/events/good").json
+    at = datetime.fromisoformat(event["ts"])
+    later = (at + timedelta(microseconds=1)).isoformat()
+
+    for kind in ("good", "all"):
+        ask = partial(agreed.get, f"/__qa__/events/{kind}", headers={"Accept": "application/json"})
+        assert [row["id"] for row in ask(query_string={"since": at.isoformat()}).json] == ["b_arrives-1"]
+        assert ask(query_string={"since": later}).json == []
+        for wrong in ("yesterday", "2026-03-01T10:00:00"):
+            refused = ask(query_string={"since": wrong})
+            assert (refused.status_code, "since" in refused.text) == (400, True)
 
 
 def test_writes_can_fail_and_recover(agreed: FlaskClient, recsys: FakeGateway) -> None:
