@@ -13,7 +13,9 @@ RATE, DOWN_S = 40, 25
 def test_after_an_outage_the_backlog_goes_five_times_as_fast_as_events_come_and_none_is_missing() -> None:
     story = run(before_s=3, down_s=DOWN_S, rate=RATE)
 
-    assert (story.before.waiting, story.down.waiting, story.after.waiting) == (0, RATE * DOWN_S, 0)
+    assert story.before.waiting <= RATE  # what came while the worker was at the second before
+    assert story.down.waiting == story.before.waiting + RATE * DOWN_S
+    assert story.after.waiting == 0
     assert story.sent == story.logged == story.line.taken
     assert story.line.calls_in_vain < DOWN_S / 3
     assert story.line.largest <= DEFAULTS.events_largest
