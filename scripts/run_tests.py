@@ -28,9 +28,16 @@ BROWSER_HELP = "a Chromium browser (Debian, Ubuntu: apt install chromium), or CH
 POSTGRES_HELP = (
     "a PostgreSQL server where databases may be created: TEST_DATABASE_URL=postgresql+psycopg://user@host/db"
 )
-WITHOUT_DATABASE = ("tests/unit", "tests/e2e", "tests/architecture", "tests/integration/delivery/test_faults.py")
-"""Not run a second time on PostgreSQL: rules, flows, and the two minutes of faults (the long form runs there too)."""
-ON_POSTGRES = ["-m", "not e2e", *(f"--ignore={path}" for path in WITHOUT_DATABASE)]
+ONCE = (
+    "tests/unit",
+    "tests/e2e",
+    "tests/architecture",
+    "tests/integration/delivery/test_faults.py",
+    "tests/integration/delivery/test_outage.py",
+)
+"""Not run a second time on PostgreSQL: rules, flows, and what brings a shop of its own (the long form of the faults
+runs there too)."""
+ON_POSTGRES = ["-m", "not e2e", *(f"--ignore={path}" for path in ONCE)]
 MOST_AGAIN = 3
 """Failed browser tests that are run once more; when more fail, it is not the machine."""
 NOTHING_COLLECTED = 5
