@@ -1,7 +1,8 @@
 """What widgets remember: the same question is answered once, and an older list stands in while nobody answers."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -38,8 +39,28 @@ class Recommender:
         self.asked.append(request)
         if self.is_down:
             raise RecsysUnavailable("down")
-        scored = tuple(ScoredItem(sku, 1.0, rank) for rank, sku in enumerate(self.items, start=1))
+        scored = tuple(ScoredItem(sku, 1.0, rank) for rank, sku in enumerate(self.chosen(request), start=1))
         return Recommendations(f"req-{len(self.asked)}", "test", scored)
+
+    def chosen(self, request: RecommendRequest) -> Sequence[str]:
+        return self.items
+
+
+@contextmanager
+def a_shop_that_repeats(
+    settings: Settings, clock: FixedClock, recommender: Recommender, skus: Iterable[str]
+) -> Iterator[Flask]:
+    """It sells `skus` and remembers lists for ten seconds."""
+    app = create_app(replace(settings, recsys_repeat_s=10), clock=clock, gateway=recommender)
+    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
+    with app.app_context():
+        for sku in skus:
+            a_product(sku)
+        db.session.commit()
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
 
 
 @pytest.fixture
@@ -49,16 +70,8 @@ def recommender() -> Recommender:
 
 @pytest.fixture
 def app(settings: Settings, clock: FixedClock, recommender: Recommender) -> Iterator[Flask]:
-    app = create_app(replace(settings, recsys_repeat_s=10), clock=clock, gateway=recommender)
-    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
-    with app.app_context():
-        for number in range(1, 7):
-            a_product(f"P{number}")
-        db.session.commit()
-    yield app
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
+    with a_shop_that_repeats(settings, clock, recommender, [f"P{number}" for number in range(1, 7)]) as app:
+        yield app
 
 
 def items(html: str) -> list[str]:

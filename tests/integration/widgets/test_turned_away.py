@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,9 +11,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from recsys_engine.contract import Recommendations, RecommendRequest, ScoredItem
+from recsys_engine.contract import RecommendRequest
 from shop_app.accounts.services import merge_anonymous
-from shop_app.app import create_app
 from shop_app.config import Settings
 from shop_app.core.clock import FixedClock
 from shop_app.core.shopper import Consent
@@ -21,34 +20,24 @@ from shop_app.core.unit_of_work import unit_of_work
 from shop_app.extensions import db
 from shop_app.privacy import retention
 from shop_app.privacy.registry import HOLDINGS, Person
-from shop_app.recsys.gateway import RecsysUnavailable
 from shop_app.site_settings import services as site_settings
 from shop_app.tracking.consent import record_consent
 from shop_app.tracking.models import LEFT_OUT_FOR, Complaint
 from shop_app.tracking.services import record_complaint
 from shop_app.widgets.queries import MOST_TURNED_AWAY, cart_pulse_and_turned_away
 from shop_app.widgets.schemas import MOST_SHOWN
-from tests.factories.catalog import a_product
 from tests.factories.events import AGREED, a_shopper
+from tests.integration.widgets.test_memory import Recommender, a_shop_that_repeats, items, request_id
 
 PLACE = ("home", "top_picks")
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0"}
 
 
-@dataclass
-class Recommender:
+class Obedient(Recommender):
     """Answers with the first four of P01 … P12 that it is not told to leave out, or fails."""
 
-    is_down: bool = False
-    asked: list[RecommendRequest] = field(default_factory=list)
-
-    def recommend(self, request: RecommendRequest) -> Recommendations:
-        self.asked.append(request)
-        if self.is_down:
-            raise RecsysUnavailable("down")
-        left = [sku for sku in skus(1, 12) if sku not in request.constraints.exclude_item_ids][:4]
-        scored = tuple(ScoredItem(sku, 1.0, rank) for rank, sku in enumerate(left, start=1))
-        return Recommendations(f"req-{len(self.asked)}", "test", scored)
+    def chosen(self, request: RecommendRequest) -> list[str]:
+        return [sku for sku in skus(1, 12) if sku not in request.constraints.exclude_item_ids][:4]
 
 
 def skus(first: int, last: int) -> list[str]:
@@ -57,21 +46,13 @@ def skus(first: int, last: int) -> list[str]:
 
 @pytest.fixture
 def recommender() -> Recommender:
-    return Recommender()
+    return Obedient()
 
 
 @pytest.fixture
 def app(settings: Settings, clock: FixedClock, recommender: Recommender) -> Iterator[Flask]:
-    app = create_app(replace(settings, recsys_repeat_s=10), clock=clock, gateway=recommender)
-    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False)
-    with app.app_context():
-        for sku in skus(1, 12):
-            a_product(sku)
-        db.session.commit()
-    yield app
-    with app.app_context():
-        db.session.remove()
-        db.engine.dispose()
+    with a_shop_that_repeats(settings, clock, recommender, skus(1, 12)) as app:
+        yield app
 
 
 def browser(app: Flask, choice: str = "all") -> FlaskClient:
@@ -80,14 +61,6 @@ def browser(app: Flask, choice: str = "all") -> FlaskClient:
     client.environ_base["HTTP_USER_AGENT"] = BROWSER["User-Agent"]
     client.post("/consent", data={"choice": choice, "next": "/"})
     return client
-
-
-def items(html: str) -> list[str]:
-    return re.findall(r'data-item-id="([^"]+)" data-rank', html)
-
-
-def request_id(html: str) -> str:
-    return next(iter(re.findall(r'data-request-id="([^"]+)"', html)), "")
 
 
 def form(html: str, button: str) -> tuple[str, dict[str, str]]:
