@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -185,9 +185,13 @@ def _crashed(error: Exception) -> Response:
     return _error(500, "internal", "unexpected error")
 
 
-def _add_operations(app: Flask, server: Server) -> None:
-    document = openapi(ALL_ROUTES)
+@cache
+def _document() -> dict[str, Any]:
+    """Made when it is first asked for: it takes longer than the rest of a start, and few ask."""
+    return openapi(ALL_ROUTES)
 
+
+def _add_operations(app: Flask, server: Server) -> None:
     def health() -> Response:
         return _json(answers.Healthy(status="ok"))
 
@@ -213,4 +217,4 @@ def _add_operations(app: Flask, server: Server) -> None:
     app.add_url_rule("/readyz", "readyz", readyz)
     app.add_url_rule("/version", "version", version)
     app.add_url_rule("/metrics", "metrics", metrics)
-    app.add_url_rule("/openapi.json", "openapi", lambda: _json(document))
+    app.add_url_rule("/openapi.json", "openapi", lambda: _json(_document()))
