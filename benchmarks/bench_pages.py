@@ -34,6 +34,7 @@ BEACONS, WARMING = 6000, 800
 """More beacons than a run sends, the first of them before it is measured."""
 READY_ANSWERS = 20
 """Lists of the model in a row, from whichever process takes the request."""
+READY_WITHIN_S = 120
 SENT_AT_MS = 1_767_225_600_000
 """Any moment: only differences between a browser's own times count."""
 
@@ -84,9 +85,15 @@ def _shop(options: argparse.Namespace, extra: dict[str, str]) -> AbstractContext
 
 
 def _wait_for_the_model(shop: LocalShop) -> None:
-    """Every process counts its state first; until then lists are best sellers."""
-    answers_in_a_row = 0
+    """Every process counts its state first; until then lists are best sellers.
+
+    Raises:
+        RuntimeError: they still are when patience is over, and there is nothing to measure.
+    """
+    deadline, answers_in_a_row = time.monotonic() + READY_WITHIN_S, 0
     while answers_in_a_row < READY_ANSWERS:
+        if time.monotonic() > deadline:
+            raise RuntimeError("the shop shows no lists of the model")
         answers_in_a_row = answers_in_a_row + 1 if 'data-source="model"' in _get(shop, "/w/home.top_picks") else 0
         time.sleep(0.2)
 
