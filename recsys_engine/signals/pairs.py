@@ -216,7 +216,7 @@ class PairCounts:
 
 
 class Row(NamedTuple):
-    """One item's partners and what each counts; ``ends`` is 0 and how many, as ``spread.add_row`` wants it."""
+    """One item's partners and what each counts; ``ends`` is 0 and how many, as ``spread.add_rows`` wants it."""
 
     partners: npt.NDArray[np.int32]
     counts: FloatArray
